@@ -1,0 +1,219 @@
+"""All that the emulated cloud knows, in plain records. One `State` a cloud; services read and write it, nothing else.
+
+Ids here are bare UUIDs; `webex.ids` makes public (Hydra) ids of them at the edge. Times are seconds since the epoch by
+the emulator's clock. Every record is a msgspec Struct, so that a snapshot is one encode of the whole.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Org(msgspec.Struct):
+    id: str
+    name: str
+
+
+class Person(msgspec.Struct):
+    id: str
+    org_id: str
+    email: str
+    display_name: str
+    kind: str = "person"  # person | bot | guest | appuser
+    first_name: str = ""
+    last_name: str = ""
+    created: float = 0.0
+    admin: bool = False
+    compliance: bool = False
+    extra: dict[str, object] = {}  # further fields of the public record, as sent by an administrator
+    deleted: bool = False
+
+
+class Integration(msgspec.Struct):
+    """A registered app: integration, service app, or public client (`secret` None)."""
+
+    id: str
+    name: str
+    client_id: str
+    client_secret: str | None
+    redirect_uris: list[str]
+    scopes: list[str]
+    kind: str = "integration"  # integration | service_app | guest_issuer
+    any_loopback_port: bool = False
+
+
+class Token(msgspec.Struct):
+    """An access token that was issued."""
+
+    value: str
+    person_id: str
+    client_id: str
+    scopes: list[str]
+    issued: float
+    expires: float
+    family: str = ""  # the grant it belongs to; revoking the grant ends all of them
+    kind: str = "access"  # access | personal | bot | service | guest
+
+    def allows(self, scope: str) -> bool:
+        """`spark:all` has every `spark:` scope of a person; administrators' scopes must be named."""
+        if scope in self.scopes:
+            return True
+        admin = scope.startswith(("spark-admin:", "spark-compliance:")) or scope == "spark:kms"
+        return not admin and scope.startswith("spark:") and "spark:all" in self.scopes
+
+
+class RefreshToken(msgspec.Struct):
+    value: str
+    person_id: str
+    client_id: str
+    scopes: list[str]
+    issued: float
+    expires: float
+    family: str
+    used_at: float | None = None  # rotation: when a newer one was issued for it
+    replaced_by: str | None = None
+
+
+class Room(msgspec.Struct):
+    id: str
+    title: str
+    creator_id: str
+    org_id: str
+    created: float
+    last_activity: float
+    type: str = "group"  # group | direct
+    team_id: str | None = None
+    is_locked: bool = False
+    is_public: bool = False
+    made_public: float | None = None
+    is_announcement_only: bool = False
+    is_read_only: bool = False
+    description: str | None = None
+    classification_id: str | None = None
+    sip_address: str = ""
+
+
+class Membership(msgspec.Struct):
+    """Its public id is PERSON:ROOM."""
+
+    room_id: str
+    person_id: str
+    created: float
+    is_moderator: bool = False
+    is_monitor: bool = False
+    is_room_hidden: bool = False
+    last_seen_id: str | None = None
+    last_seen: float | None = None
+
+
+class Message(msgspec.Struct):
+    id: str  # also the id of the activity that posted it
+    room_id: str
+    person_id: str
+    created: float
+    sequence: int  # order within the cloud, where two times are equal
+    parent_id: str | None = None
+    text: str | None = None
+    markdown: str | None = None
+    html: str | None = None
+    files: list[str] = []  # ids of StoredFile
+    attachments: list[dict[str, object]] = []
+    mentioned_people: list[str] = []
+    mentioned_groups: list[str] = []
+    updated: float | None = None
+    edits: int = 0
+
+
+class StoredFile(msgspec.Struct):
+    """`id` is MESSAGE/INDEX, as in a content id."""
+
+    id: str
+    name: str
+    content_type: str
+    size: int
+    message_id: str
+    room_id: str
+    data: bytes
+    scan: str = "clean"  # clean | scanning | infected | unscannable
+    scan_until: float | None = None  # when `scanning` turns into clean
+
+
+class Team(msgspec.Struct):
+    id: str
+    name: str
+    creator_id: str
+    created: float
+    general_room_id: str
+    description: str | None = None
+
+
+class TeamMembership(msgspec.Struct):
+    """Its public id is PERSON:TEAM."""
+
+    team_id: str
+    person_id: str
+    created: float
+    is_moderator: bool = False
+
+
+class Webhook(msgspec.Struct):
+    id: str
+    name: str
+    target_url: str
+    resource: str
+    event: str
+    created_by: str
+    org_id: str
+    app_id: str
+    created: float
+    filter: str | None = None
+    secret: str | None = None
+    status: str = "active"  # active | inactive
+    owned_by: str = "creator"  # creator | org
+    failures: int = 0
+
+
+class AttachmentAction(msgspec.Struct):
+    id: str
+    type: str
+    message_id: str
+    room_id: str
+    person_id: str
+    inputs: dict[str, object]
+    created: float
+
+
+class Event(msgspec.Struct):
+    """A line of the compliance events API."""
+
+    id: str
+    resource: str
+    type: str
+    actor_id: str
+    org_id: str
+    created: float
+    data: dict[str, object]
+    app_id: str | None = None
+
+
+class State(msgspec.Struct):
+    """The whole cloud. Tables are keyed by the record's id (tokens by their value)."""
+
+    seed: int = 0
+    next_sequence: int = 1
+    orgs: dict[str, Org] = {}
+    people: dict[str, Person] = {}
+    integrations: dict[str, Integration] = {}  # by client id
+    tokens: dict[str, Token] = {}
+    refresh_tokens: dict[str, RefreshToken] = {}
+    rooms: dict[str, Room] = {}
+    memberships: dict[str, Membership] = {}  # by PERSON:ROOM
+    messages: dict[str, Message] = {}
+    files: dict[str, StoredFile] = {}
+    teams: dict[str, Team] = {}
+    team_memberships: dict[str, TeamMembership] = {}  # by PERSON:TEAM
+    webhooks: dict[str, Webhook] = {}
+    attachment_actions: dict[str, AttachmentAction] = {}
+    events: dict[str, Event] = {}
+    room_tabs: dict[str, dict[str, object]] = {}
+    linked_folders: dict[str, dict[str, object]] = {}

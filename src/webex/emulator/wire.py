@@ -1,0 +1,110 @@
+"""What a service of the emulator sees of a request, what it gives back, and how it says no."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from webex.emulator.state import Person, State, Token
+
+
+class Problem(Exception):
+    """An error answer. Services raise it; the app turns it into the cloud's error body with a tracking id."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        errors: list[str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.errors = errors if errors is not None else [message]
+        self.headers = dict(headers or {})
+
+
+class OAuthProblem(Exception):
+    """An error answer of an OAuth endpoint: RFC 6749 §5.2."""
+
+    def __init__(self, error: str, description: str, *, status: int = 400, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{error}: {description}")
+        self.error = error
+        self.description = description
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+@dataclass(slots=True)
+class Upload:
+    """A file that came in a multipart body."""
+
+    name: str
+    content_type: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class Call:
+    """One request. `path` has the parameters of the matched route; header names are lower case."""
+
+    state: State
+    method: str
+    url_path: str
+    path: dict[str, str]
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+    base: str = ""  # scheme and host that the client used: every URL in an answer is built from it
+    tracking_id: str = ""
+    token: Token | None = None  # of the Authorization header, when it is a live one
+
+    def arg(self, name: str, default: str | None = None) -> str | None:
+        """The first value of a query parameter."""
+        values = self.query.get(name)
+        return values[0] if values else default
+
+    def json(self) -> dict[str, Any]:
+        """The JSON object of the body; 400 when it is none, 415 when the content type says something else."""
+        content_type = self.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+        if content_type not in ("application/json", ""):
+            raise Problem(415, f"Content type {content_type!r} is not supported here; send application/json.")
+        try:
+            value = msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise Problem(400, "The request body is not valid JSON.") from None
+        if not isinstance(value, dict):
+            raise Problem(400, "The request body must be a JSON object.")
+        return value
+
+    def person(self, *scopes: str) -> Person:
+        """The person of the token: 401 without one, 403 when the token has none of the scopes named."""
+        token = self.token
+        if token is None:
+            raise Problem(
+                401,
+                "The request requires a valid access token set in the Authorization request header.",
+            )
+        if scopes and not any(token.allows(scope) for scope in scopes):
+            raise Problem(403, f"The token lacks a required scope: {' or '.join(scopes)}.")
+        return self.state.people[token.person_id]
+
+
+@dataclass(slots=True)
+class Reply:
+    """One answer. `body` is bytes, or plain data that becomes JSON; `stream` gives the bytes piece by piece."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = "application/json;charset=UTF-8"
+    stream: AsyncIterator[bytes] | None = None
+
+
+Handler = Callable[[Call], "Reply | Awaitable[Reply]"]

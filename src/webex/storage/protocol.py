@@ -1,0 +1,110 @@
+"""What a storage is: an adapter, bound to a namespace.
+
+The four plain calls (`get`, `put`, `delete`, `clear`) are all that an adapter must have; the rest is declared in
+`capabilities` and used where it is there. Methods may be `def` or `async def`. Values are plain JSON data: None, bool,
+int, float, str, list, dict with str keys (an adapter is free to keep them serialized, and a value that was read never
+shares state with one that was written).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+T = TypeVar("T")
+MaybeAwaitable = T | Awaitable[T]
+
+Json = Any  # None | bool | int | float | str | list[Json] | dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an adapter can do beyond the four plain calls. Truthful: the conformance suite tries each."""
+
+    ttl: bool = False  # put(…, expires_in=seconds)
+    scan: bool = False  # keys(prefix)
+    compare_and_swap: bool = False  # get_versioned, put_if_version, delete_if_version
+    lease: bool = False  # try_lease
+    durable: bool = False  # survives the process
+    shared: bool = False  # other processes see it
+    nonblocking: bool = False  # plain methods never block, so event-loop style calls them inline
+
+
+class Versioned(NamedTuple):
+    """A value and the version that `put_if_version` compares. Versions are opaque text, never reused for a key."""
+
+    value: Json
+    version: str
+
+
+@runtime_checkable
+class Lease(Protocol):
+    """The right to do a piece of work, until it expires by the storage's clock."""
+
+    name: str
+    token: str  # fencing token: unique to this lease
+
+    def renew(self, ttl: float) -> MaybeAwaitable[bool]:
+        """Extend to `ttl` seconds from now; False when it was lost meanwhile."""
+        ...
+
+    def release(self) -> MaybeAwaitable[None]:
+        """Give it back. A lease that was lost is left to its new holder."""
+        ...
+
+
+class PlainBinding(Protocol):
+    """One namespace of an adapter: the four calls that any storage has."""
+
+    def get(self, key: str) -> MaybeAwaitable[Json]:
+        """The value; `MissingKeyError` (or any KeyError) when there is none."""
+        ...
+
+    def put(self, key: str, value: Json) -> MaybeAwaitable[Any]: ...
+
+    def delete(self, key: str) -> MaybeAwaitable[Any]:
+        """Remove; a key that is not there is no error."""
+        ...
+
+    def clear(self) -> MaybeAwaitable[Any]:
+        """Remove every key of this namespace, and of no other."""
+        ...
+
+
+class Binding(PlainBinding, Protocol):
+    """One namespace of a full adapter."""
+
+    def put(self, key: str, value: Json, *, expires_in: float | None = None) -> MaybeAwaitable[Any]: ...
+
+    def keys(self, prefix: str = "", *, page_size: int = 1000) -> Iterator[list[str]] | AsyncIterator[list[str]]:
+        """The keys that begin with `prefix`, sorted, in pages; a key that was there throughout is seen exactly once."""
+        ...
+
+    def get_versioned(self, key: str) -> MaybeAwaitable[Versioned]: ...
+
+    def put_if_version(
+        self, key: str, value: Json, version: str | None, *, expires_in: float | None = None
+    ) -> MaybeAwaitable[str | None]:
+        """Write if the stored version is `version` (None: if there is no value); the new version, or None if it lost."""
+        ...
+
+    def delete_if_version(self, key: str, version: str) -> MaybeAwaitable[bool]:
+        """Remove if the stored version is `version`; exactly one of several racing callers gets True."""
+        ...
+
+    def try_lease(self, name: str, ttl: float) -> MaybeAwaitable[Lease | None]:
+        """The lease, or None when somebody holds it. Never waits. Lease names never meet keys."""
+        ...
+
+    def lease_remaining(self, name: str) -> MaybeAwaitable[float]:
+        """Seconds until a running lease of this name expires, by the storage's clock; 0.0 when nobody holds it."""
+        ...
+
+
+class Storage(Protocol):
+    """An adapter. `bind` is cheap and does no I/O."""
+
+    capabilities: Capabilities
+
+    def bind(self, namespace: str) -> Binding | PlainBinding: ...
