@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
+    from webex.emulator.cloud import Cloud
     from webex.emulator.state import Person, State, Token
 
 
@@ -54,7 +55,7 @@ class Upload:
 class Call:
     """One request. `path` has the parameters of the matched route; header names are lower case."""
 
-    state: State
+    cloud: Cloud
     method: str
     url_path: str
     path: dict[str, str]
@@ -64,6 +65,10 @@ class Call:
     base: str = ""  # scheme and host that the client used: every URL in an answer is built from it
     tracking_id: str = ""
     token: Token | None = None  # of the Authorization header, when it is a live one
+
+    @property
+    def state(self) -> State:
+        return self.cloud.state
 
     def arg(self, name: str, default: str | None = None) -> str | None:
         """The first value of a query parameter."""

@@ -1,0 +1,137 @@
+"""Hydra ids (the ids of the public API), UUIDs and URLs, and the one base64url of the house.
+
+A Hydra id is base64url without padding of `ciscospark://CLUSTER/KIND/ID` (core-behaviour §12.1).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Final, NamedTuple
+
+__all__ = [
+    "HydraId",
+    "base64url_decode",
+    "base64url_encode",
+    "content_id",
+    "is_hydra_id",
+    "is_uuid",
+    "membership_id",
+    "parse_id",
+    "person_uuid",
+    "to_hydra_id",
+    "to_uuid",
+]
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_PREFIX: Final = "ciscospark://"
+_CLUSTERLESS: Final = frozenset({"PEOPLE", "ORGANIZATION"})
+
+
+class HydraId(NamedTuple):
+    """The parts of a public id: `HydraId("us", "ROOM", "bbceb1ad-…")`."""
+
+    cluster: str
+    kind: str
+    id: str
+
+    def __str__(self) -> str:
+        return to_hydra_id(self.kind, self.id, cluster=self.cluster)
+
+
+def base64url_encode(data: bytes | str) -> str:
+    """URL-safe base64 without padding (RFC 4648 §5); text is encoded as UTF-8."""
+    raw = data.encode() if isinstance(data, str) else data
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def base64url_decode(text: str | bytes) -> bytes:
+    """The bytes of base64 in either alphabet, padded or not; `ValueError` when it is none."""
+    raw = text.encode("ascii", "replace") if isinstance(text, str) else text
+    raw = raw.rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_")
+    if len(raw) % 4 == 1 or re.search(rb"[^A-Za-z0-9_-]", raw):
+        raise ValueError("not base64url text")
+    try:
+        return base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
+    except binascii.Error as error:
+        raise ValueError("not base64url text") from error
+
+
+def to_hydra_id(kind: str, id: str, *, cluster: str = "us") -> str:
+    """The public id of a thing: `to_hydra_id("ROOM", uuid)`. People and organizations are always in cluster `us`.
+
+    An id that is a Hydra id of this kind already is given back unchanged.
+    """
+    if not kind or not id:
+        raise ValueError("a Hydra id needs a kind and an id")
+    kind = kind.upper()
+    parts = _try_parse(id)
+    if parts is not None and parts.kind == kind:
+        return id
+    if kind in _CLUSTERLESS:
+        cluster = "us"
+    return base64url_encode(f"{_PREFIX}{cluster}/{kind}/{id}")
+
+
+def parse_id(hydra_id: str) -> HydraId:
+    """The cluster, kind and inner id of a public id; `ValueError` when it is none. Content ids keep their slash."""
+    parts = _try_parse(hydra_id)
+    if parts is None:
+        raise ValueError(f"{hydra_id!r} is not a Webex id (base64url of {_PREFIX}CLUSTER/KIND/ID)")
+    return parts
+
+
+def is_hydra_id(value: str) -> bool:
+    """Whether the text is a public id of any kind."""
+    return _try_parse(value) is not None
+
+
+def is_uuid(value: str) -> bool:
+    """Whether the text is a UUID and nothing else."""
+    return _UUID.fullmatch(value) is not None
+
+
+def to_uuid(value: str) -> str:
+    """The UUID in a public id, a service URL that ends in one, or a bare UUID; lower case; `ValueError` otherwise."""
+    if is_uuid(value):
+        return value.lower()
+    parts = _try_parse(value)
+    inner = parts.id if parts is not None else value
+    found = _UUID.findall(inner)
+    if not found:
+        raise ValueError(f"{value!r} holds no UUID")
+    return str(found[-1]).lower()
+
+
+def person_uuid(value: str) -> str:
+    """A person's key in its one normal form: the UUID of a person id or a bare UUID; anything else stays as it is."""
+    if is_uuid(value):
+        return value.lower()
+    parts = _try_parse(value)
+    if parts is not None and parts.kind == "PEOPLE":
+        return parts.id.lower() if is_uuid(parts.id) else parts.id
+    return value
+
+
+def membership_id(person: str, room: str, *, cluster: str = "us") -> str:
+    """The public id of a membership: made of the person's and the room's UUID."""
+    return to_hydra_id("MEMBERSHIP", f"{to_uuid(person)}:{to_uuid(room)}", cluster=cluster)
+
+
+def content_id(message: str, index: int, *, cluster: str = "us") -> str:
+    """The public id of a message's file: the message's UUID and the place in its list of files, from 0."""
+    return to_hydra_id("CONTENT", f"{to_uuid(message)}/{index}", cluster=cluster)
+
+
+def _try_parse(value: str) -> HydraId | None:
+    try:
+        text = base64url_decode(value).decode("utf-8")
+    except (ValueError, UnicodeDecodeError):
+        return None
+    if not text.startswith(_PREFIX):
+        return None
+    pieces = text[len(_PREFIX) :].split("/", 2)
+    if len(pieces) != 3 or not all(pieces):
+        return None
+    return HydraId(*pieces)
