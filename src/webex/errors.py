@@ -28,7 +28,7 @@ WebexError
 │   ├── AccessDeniedError, UnsupportedResponseTypeError, OAuthServerError,
 │   │   TemporarilyUnavailableError                                                   RFC 6749 §4.1.2.1
 │   └── AuthorizationPendingError, SlowDownError, DeviceCodeExpiredError              RFC 8628 §3.5
-├── LoginError                         a sign-in could not be finished (state forged, replayed, expired, foreign; no identity)
+├── LoginError                         a sign-in could not be finished: its state is forged, used, expired or foreign
 │   └── IdTokenError                   the ID token does not prove who signed in
 ├── NotSignedInError                   no token is stored for this user
 ├── ReauthorizationRequiredError       the stored token can no longer be refreshed; the user has to sign in again
@@ -114,7 +114,7 @@ class WebexError(Exception):
 
 
 class ConfigurationError(WebexError):
-    """A setting is missing, wrong or contradicts another; the text says which, where it was looked for, how to set it."""
+    """A setting is missing, wrong or contradicts another; says which, where it was looked for and how to set it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,9 +381,7 @@ class DeviceCodeExpiredError(OAuthError):
     code = "expired_token"
 
 
-_BY_CODE: dict[str, type[OAuthError]] = {
-    sub.code: sub for sub in OAuthError.__subclasses__() if sub.code is not None
-}
+_BY_CODE: dict[str, type[OAuthError]] = {sub.code: sub for sub in OAuthError.__subclasses__() if sub.code is not None}
 
 
 def oauth_error_class(code: str) -> type[OAuthError]:
@@ -392,7 +390,7 @@ def oauth_error_class(code: str) -> type[OAuthError]:
 
 
 class LoginError(WebexError):
-    """A sign-in could not be finished; `reason` is a short stable word (`state`, `expired`, `browser`, `identity`, …)."""
+    """A sign-in could not be finished; `reason` is a short stable word: `state`, `expired`, `browser`, `identity`, …."""
 
     def __init__(self, message: str, *, reason: str) -> None:
         self.reason = reason
