@@ -270,7 +270,7 @@ def _subclasses(base: type[ApiError]) -> dict[int, type[ApiError]]:
     found = {base.status_class: base} if base.status_class else {}
     for sub in base.__subclasses__():
         found.update(_subclasses(sub))
-    return found  # type: ignore[return-value]  # None is filtered out above
+    return found
 
 
 _BY_STATUS = _subclasses(ApiError)
@@ -390,7 +390,7 @@ def oauth_error_class(code: str) -> type[OAuthError]:
 
 
 class LoginError(WebexError):
-    """A sign-in could not be finished; `reason` is a short stable word: `state`, `expired`, `browser`, `identity`, …."""
+    """A sign-in could not be finished; `reason` is a short stable word, such as `state` or `expired`."""
 
     def __init__(self, message: str, *, reason: str) -> None:
         self.reason = reason
