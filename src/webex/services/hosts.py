@@ -1,0 +1,72 @@
+"""The services known from the configuration, and the one rule for who may see a token.
+
+A token may go to the origin of a configured service URL, or over https (port 443) to an allowed domain or a name below
+it, compared label by label: `evilwebex.com` and `webex.com.evil.example` are other domains, as is a name with a
+trailing dot. A URL with user info never gets one, nor does plain http, except to an origin that the configuration names itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from webex.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from webex.config import Config
+
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+
+Origin = tuple[str, str, int]
+
+
+class Services:
+    """Implements `webex.http.HostPolicy` for one configuration. Holds no connection and does no I/O."""
+
+    def __init__(self, config: Config) -> None:
+        self._urls = dict(config.service_urls)
+        self._domains = tuple(
+            tuple(reversed(domain.strip(".").split("."))) for domain in config.allowed_domains if domain
+        )
+        named = [*config.service_urls.values(), config.token_url, config.userinfo_url]
+        if config.emulator_url is not None:
+            named.append(config.emulator_url)
+        self._origins = frozenset(origin for url in named if (origin := _origin(url)) is not None)
+
+    async def url_of(self, service: str) -> str:
+        """The base URL of a service, without a trailing slash."""
+        try:
+            return self._urls[service]
+        except KeyError:
+            raise ConfigurationError(
+                f"The service {service!r} is not known. Known are {', '.join(sorted(self._urls))}; "
+                f"name its URL with service_urls={{{service!r}: 'https://…'}}."
+            ) from None
+
+    def may_receive_token(self, url: str) -> bool:
+        """Whether a token may go to this URL; False for anything that can't be read as one."""
+        origin = _origin(url)
+        if origin is None:
+            return False
+        if origin in self._origins:
+            return True
+        scheme, host, port = origin
+        if scheme != "https" or port != 443:
+            return False
+        labels = tuple(reversed(host.split(".")))
+        return any(labels[: len(domain)] == domain for domain in self._domains)
+
+
+def _origin(url: str) -> Origin | None:
+    """Scheme, host and port of a clean absolute URL; None for one that two parsers could read differently."""
+    if any(character in url for character in "\\\t\r\n ") or not url.isascii():
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    host = parts.hostname
+    if parts.scheme not in _DEFAULT_PORTS or not host or "@" in parts.netloc or host.endswith("."):
+        return None
+    return parts.scheme, host, port if port is not None else _DEFAULT_PORTS[parts.scheme]

@@ -1,0 +1,1 @@
+"""The pytest plugin: a local Webex cloud as a fixture."""
