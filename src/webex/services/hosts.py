@@ -2,7 +2,8 @@
 
 A token may go to the origin of a configured service URL, or over https (port 443) to an allowed domain or a name below
 it, compared label by label: `evilwebex.com` and `webex.com.evil.example` are other domains, as is a name with a
-trailing dot. A URL with user info never gets one, nor does plain http, except to an origin that the configuration names itself.
+trailing dot. A URL with user info never gets one, nor does plain http, except to an origin that the configuration
+names itself.
 """
 
 from __future__ import annotations
