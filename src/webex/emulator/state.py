@@ -70,8 +70,47 @@ class RefreshToken(msgspec.Struct):
     issued: float
     expires: float
     family: str
-    used_at: float | None = None  # rotation: when a newer one was issued for it
-    replaced_by: str | None = None
+    used_at: float | None = None  # rotation: when a newer one was first issued for it
+    parent: str | None = None  # rotation: the one it was issued for
+
+
+class Grant(msgspec.Struct):
+    """One consent: a person let an app act. Its tokens carry its id as their `family`."""
+
+    id: str
+    person_id: str
+    client_id: str
+    scopes: list[str]
+    created: float
+
+
+class AuthorizationCode(msgspec.Struct):
+    """What the authorize page gave to the app; it can be exchanged once."""
+
+    value: str
+    client_id: str
+    person_id: str
+    scopes: list[str]
+    redirect_uri: str
+    expires: float
+    grant_id: str
+    nonce: str | None = None
+    code_challenge: str | None = None
+    used: bool = False
+
+
+class DeviceCode(msgspec.Struct):
+    """A sign-in that waits for somebody to type its `user_code` (RFC 8628)."""
+
+    value: str
+    user_code: str
+    client_id: str
+    scopes: list[str]
+    expires: float
+    interval: float
+    status: str = "pending"  # pending | approved | denied | used
+    person_id: str | None = None
+    polled: float | None = None
 
 
 class Room(msgspec.Struct):
@@ -201,11 +240,15 @@ class State(msgspec.Struct):
 
     seed: int = 0
     next_sequence: int = 1
+    next_id: int = 1  # every id and token that the cloud makes up is derived from the seed and this
     orgs: dict[str, Org] = {}
     people: dict[str, Person] = {}
     integrations: dict[str, Integration] = {}  # by client id
     tokens: dict[str, Token] = {}
     refresh_tokens: dict[str, RefreshToken] = {}
+    grants: dict[str, Grant] = {}
+    codes: dict[str, AuthorizationCode] = {}
+    device_codes: dict[str, DeviceCode] = {}
     rooms: dict[str, Room] = {}
     memberships: dict[str, Membership] = {}  # by PERSON:ROOM
     messages: dict[str, Message] = {}

@@ -34,7 +34,9 @@ class Problem(Exception):
 class OAuthProblem(Exception):
     """An error answer of an OAuth endpoint: RFC 6749 §5.2."""
 
-    def __init__(self, error: str, description: str, *, status: int = 400, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, error: str, description: str, *, status: int = 400, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(f"{error}: {description}")
         self.error = error
         self.description = description
@@ -110,6 +112,19 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = "application/json;charset=UTF-8"
     stream: AsyncIterator[bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something happened that a webhook may tell of. `data` is the public record, as a REST answer would show it."""
+
+    resource: str  # rooms | messages | memberships | attachmentActions | …
+    event: str  # created | updated | deleted | …
+    data: Mapping[str, Any]
+    actor_id: str  # whose doing it was: the bare UUID of a person
+    org_id: str = ""
+    room_id: str | None = None  # bare UUID, where it happened in a room
+    app_id: str | None = None
 
 
 Handler = Callable[[Call], "Reply | Awaitable[Reply]"]

@@ -1,0 +1,192 @@
+"""The cloud as one ASGI application: host check, log, faults, authorization, routing, answers."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Awaitable, Callable, Generator, Iterable, MutableMapping
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+
+from webex.emulator.hosts import is_allowed
+from webex.emulator.request_log import LoggedRequest, read_request
+from webex.emulator.routing import RouteTable
+from webex.emulator.wire import Call, OAuthProblem, Problem, Reply
+
+if TYPE_CHECKING:
+    from webex.emulator.cloud import Cloud
+    from webex.emulator.state import Token
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+# One line a service: a module with `routes(table) -> None`.
+SERVICES: Final[tuple[str, ...]] = ()
+
+
+class App:
+    """Answers every request to a cloud."""
+
+    def __init__(self, cloud: Cloud, services: Iterable[str] = SERVICES) -> None:
+        self.cloud = cloud
+        self.table = RouteTable()
+        for name in services:
+            importlib.import_module(name).routes(self.table)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 4404})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        method, raw_path = scope["method"], _raw_path(scope)
+        tracking_id = headers.get("trackingid") or f"EMULATOR_{self.cloud.new_uuid()}"
+        entry = LoggedRequest(method=method, path=scope["path"], tracking_id=tracking_id, time=self.cloud.now())
+        try:
+            host = headers.get("host", "")
+            if not is_allowed(host, self.cloud.hosts):
+                raise Problem(421, "This emulator does not answer to that Host name; allow it with --host.")
+            body = await _read_body(receive, self.cloud.settings.max_body)
+            query_string = scope.get("query_string", b"").decode("latin-1")
+            read_request(entry, headers, query_string, body)
+            call = Call(
+                cloud=self.cloud,
+                method=method,
+                url_path=scope["path"],
+                path={},
+                query=parse_qs(query_string, keep_blank_values=True),
+                headers=headers,
+                body=body,
+                base=f"{scope.get('scheme', 'http')}://{host}",
+                tracking_id=tracking_id,
+                token=self._bearer(headers),
+            )
+            reply = await self._answer(call, raw_path, entry)
+        except Problem as problem:
+            reply = Reply(problem.status, error_body(problem, tracking_id), dict(problem.headers))
+        except OAuthProblem as problem:
+            reply = Reply(
+                problem.status,
+                {"error": problem.error, "error_description": problem.description, "trackingId": tracking_id},
+                {"cache-control": "no-store", **problem.headers},
+            )
+        except Exception:
+            log.exception("%s %s failed inside the emulator (%s)", method, entry.route or "a request", tracking_id)
+            failed = Problem(500, "The emulator failed; its log says why.")
+            reply = Reply(500, error_body(failed, tracking_id))
+        entry.status = reply.status
+        self.cloud.requests.add(entry)
+        await self._send(reply, method, tracking_id, send)
+
+    async def _answer(self, call: Call, raw_path: str, entry: LoggedRequest) -> Reply:
+        route, call.path = self.table.match(call.method, raw_path)
+        entry.route = route.template
+        if call.token is not None:
+            entry.person_id, entry.client_id = call.token.person_id, call.token.client_id or entry.client_id
+        with self.cloud.lock:
+            answer = route.handler(call)
+        return answer if isinstance(answer, Reply) else await _Locked(answer, self.cloud)
+
+    def _bearer(self, headers: dict[str, str]) -> Token | None:
+        kind, _, value = headers.get("authorization", "").partition(" ")
+        token = self.cloud.state.tokens.get(value.strip()) if kind.lower() == "bearer" else None
+        return token if token is not None and token.expires > self.cloud.now() else None
+
+    async def _send(self, reply: Reply, method: str, tracking_id: str, send: Send) -> None:
+        body = encode(reply.body)
+        headers = {
+            "date": formatdate(self.cloud.now(), usegmt=True),
+            "trackingid": tracking_id,
+            **({"content-type": reply.content_type} if reply.stream is not None or body else {}),
+            **{name.lower(): value for name, value in reply.headers.items()},
+        }
+        if reply.stream is None and reply.status != 204:
+            headers.setdefault("content-length", str(len(body)))
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": reply.status, "headers": raw})
+        if reply.stream is not None and method != "HEAD":
+            async for piece in reply.stream:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            body = b""
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+
+
+class _Locked(Awaitable[Reply]):
+    """Runs an asynchronous handler with the cloud's lock held, except while it waits."""
+
+    def __init__(self, work: Awaitable[Reply], cloud: Cloud) -> None:
+        self._work, self._cloud = work, cloud
+
+    def __await__(self) -> Generator[Any, Any, Reply]:
+        steps = self._work.__await__()
+        sent: Any = None
+        while True:
+            with self._cloud.lock:
+                try:
+                    waiting = steps.send(sent) if sent is not None else next(steps)
+                except StopIteration as end:
+                    reply: Reply = end.value
+                    return reply
+            sent = yield waiting
+
+
+def encode(body: Any) -> bytes:
+    """The bytes of an answer's body: bytes as they are, text as UTF-8, nothing as nothing, anything else as JSON."""
+    if isinstance(body, bytes):
+        return body
+    if body is None:
+        return b""
+    return body.encode() if isinstance(body, str) else msgspec.json.encode(body)
+
+
+def error_body(problem: Problem, tracking_id: str) -> dict[str, Any]:
+    """The cloud's error body."""
+    return {
+        "message": problem.message,
+        "errors": [{"description": text} for text in problem.errors],
+        "trackingId": tracking_id,
+    }
+
+
+def _raw_path(scope: Scope) -> str:
+    raw: bytes | None = scope.get("raw_path")
+    # Without it the decoded path must do; only ids with an encoded slash suffer.
+    return raw.split(b"?")[0].decode("latin-1") if raw else str(scope["path"])
+
+
+async def _read_body(receive: Receive, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(pieces)
+        piece: bytes = message.get("body", b"")
+        size += len(piece)
+        if size <= limit:
+            pieces.append(piece)
+        if not message.get("more_body"):
+            break
+    if size > limit:
+        raise Problem(413, f"The request body has {size} bytes; at most {limit} are taken.")
+    return b"".join(pieces)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,41 @@
+"""What can be set about the emulated cloud, with the real cloud's values as defaults where they are known."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Rotation = Literal["off", "grace", "strict"]
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """The cloud's numbers and habits. Times are in seconds by the emulator's clock.
+
+    `rotation` says what a refresh does to the refresh token: `off` keeps it; `grace` gives a new one and lets the old
+    one live until the new one is first used, or `rotation_grace`; `strict` makes it single use, and a second use ends
+    every token of the grant.
+    """
+
+    access_token_lifetime: float = 14 * 86400
+    refresh_token_lifetime: float = 90 * 86400
+    refresh_lifetime_slides: bool = True  # each refresh starts the refresh token's lifetime anew
+    personal_token_lifetime: float = 12 * 3600
+    service_app_token_lifetime: float = 3600
+    guest_token_lifetime: float = 64799
+    id_token_lifetime: float = 3600
+    authorization_code_lifetime: float = 300
+    device_code_lifetime: float = 300
+    device_poll_interval: float = 2
+    rotation: Rotation = "off"
+    rotation_grace: float = 60
+    max_live_tokens: int = 750  # of one account; the oldest go first
+    max_body: int = 256 * 1024 * 1024
+
+    # Webhooks: real-time seconds between tries of one delivery, and how many deliveries may fail in a row.
+    webhook_timeout: float = 5.0
+    webhook_retry_delays: tuple[float, ...] = (0.05, 0.2)
+    webhook_failure_limit: int = 5
+
+    file_scan_seconds: float = 0.0  # how long a new file answers 423
+    max_file_size: int = 100 * 1024 * 1024
