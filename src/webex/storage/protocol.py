@@ -4,18 +4,31 @@ The four plain calls (`get`, `put`, `delete`, `clear`) are all that an adapter m
 `capabilities` and used where it is there. Methods may be `def` or `async def`. Values are plain JSON data: None, bool,
 int, float, str, list, dict with str keys (an adapter is free to keep them serialized, and a value that was read never
 shares state with one that was written).
+
+Two optional attributes let an adapter of plain methods work well in event-loop style, where such methods otherwise run
+in a worker thread:
+
+- `binding.nonblocking_methods`, a set of names: these return at once and are called on the event loop's thread;
+- `storage.bind_nonwaiting(namespace)`: a binding that raises `BusyError` where the one of `bind` would wait for its
+  turn, so that the wait is the caller's, through its runtime.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from webex.errors import StorageError
 
 T = TypeVar("T")
-MaybeAwaitable = T | Awaitable[T]
+MaybeAwaitable: TypeAlias = T | Awaitable[T]
 
-Json = Any  # None | bool | int | float | str | list[Json] | dict[str, Json]
+Json: TypeAlias = Any  # None | bool | int | float | str | list[Json] | dict[str, Json]
+
+
+class BusyError(StorageError):
+    """It is somebody else's turn: ask again in a moment. Only bindings of `bind_nonwaiting` raise it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,7 @@ class Binding(PlainBinding, Protocol):
     def put_if_version(
         self, key: str, value: Json, version: str | None, *, expires_in: float | None = None
     ) -> MaybeAwaitable[str | None]:
-        """Write if the stored version is `version` (None: if there is no value); the new version, or None if it lost."""
+        """Write if the stored version is `version` (None: if there is no value); the new one, or None if it lost."""
         ...
 
     def delete_if_version(self, key: str, version: str) -> MaybeAwaitable[bool]:

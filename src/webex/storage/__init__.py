@@ -1,0 +1,74 @@
+"""Where state rests: adapters, the encrypting wrapper, and the suite that any adapter must pass.
+
+`MemoryStorage` for tests and scripts, `SQLiteStorage` for one machine, `EncryptedStorage` around either or around
+yours. Whatever has `get`, `put`, `delete` and `clear` is an adapter: see `as_storage`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from webex.errors import MissingKeyError, StorageError
+
+if TYPE_CHECKING:
+    from webex.storage import conformance
+    from webex.storage.access import StorageAccess
+    from webex.storage.adapt import as_storage
+    from webex.storage.encrypted import EncryptedStorage
+    from webex.storage.memory import MemoryStorage
+    from webex.storage.paths import path, split_path
+    from webex.storage.protocol import Capabilities, Lease, Storage, Versioned
+    from webex.storage.scope import scoped
+    from webex.storage.sets import StorageSet
+    from webex.storage.sqlite import SQLiteStorage
+
+_HOMES = {
+    "Capabilities": "protocol",
+    "EncryptedStorage": "encrypted",
+    "Lease": "protocol",
+    "MemoryStorage": "memory",
+    "SQLiteStorage": "sqlite",
+    "Storage": "protocol",
+    "StorageAccess": "access",
+    "StorageSet": "sets",
+    "Versioned": "protocol",
+    "as_storage": "adapt",
+    "path": "paths",
+    "scoped": "scope",
+    "split_path": "paths",
+}
+
+__all__ = [
+    "Capabilities",
+    "EncryptedStorage",
+    "Lease",
+    "MemoryStorage",
+    "MissingKeyError",
+    "SQLiteStorage",
+    "Storage",
+    "StorageAccess",
+    "StorageError",
+    "StorageSet",
+    "Versioned",
+    "as_storage",
+    "conformance",
+    "path",
+    "scoped",
+    "split_path",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "conformance":
+        return import_module("webex.storage.conformance")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'webex.storage' has no attribute {name!r}")
+    value = getattr(import_module(f"webex.storage.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
