@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _logger = logging.getLogger("webex.storage")
 
-BUSY_DEADLINE = 10.0  # seconds until an operation that never gets its turn fails
+_BUSY_TIMEOUT = 10.0
 _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.05
 _PAGE = 1000
@@ -39,13 +39,15 @@ class StorageAccess:
     """One storage, used through one runtime.
 
     `storage` is anything that `as_storage` takes. In blocking style an asynchronous adapter is refused here, with a
-    `ConfigurationError`. `busy_deadline` is in seconds. All methods take the namespace first.
+    `ConfigurationError`. An operation that does not get its turn within `busy_timeout` seconds (None: the storage's
+    own, else 10) fails with `StorageError`. All methods take the namespace first.
     """
 
-    def __init__(self, storage: object, runtime: Runtime, *, busy_deadline: float = BUSY_DEADLINE) -> None:
+    def __init__(self, storage: object, runtime: Runtime, *, busy_timeout: float | None = None) -> None:
         self.storage: Storage = as_storage(storage)
         self._runtime = runtime
-        self._busy_deadline = busy_deadline
+        own_timeout = getattr(self.storage, "busy_timeout", _BUSY_TIMEOUT)
+        self._busy_timeout: float = own_timeout if busy_timeout is None else busy_timeout
         self._asynchronous = is_asynchronous(self.storage)
         if self._asynchronous and runtime.style == "blocking":
             raise ConfigurationError(
@@ -101,7 +103,7 @@ class StorageAccess:
         self._need_scan()
         check_text(prefix, "prefix")
         last: str | None = None
-        give_up = self._runtime.clock.monotonic() + self._busy_deadline
+        give_up = self._runtime.clock.monotonic() + self._busy_timeout
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -249,7 +251,7 @@ class StorageAccess:
                 return await self._settled(method, result)
             except BusyError as busy:
                 if give_up is None:
-                    give_up = self._runtime.clock.monotonic() + self._busy_deadline
+                    give_up = self._runtime.clock.monotonic() + self._busy_timeout
                 pause = await self._wait_for_turn(pause, give_up, method, busy)
             except WebexError:
                 raise
@@ -273,7 +275,7 @@ class StorageAccess:
     async def _wait_for_turn(self, pause: float, give_up: float, method: str, busy: BusyError) -> float:
         if self._runtime.clock.monotonic() + pause > give_up:
             raise StorageError(
-                f"{method}() of {self.storage!r} did not get its turn within {self._busy_deadline:g} s: {busy}"
+                f"{method}() of {self.storage!r} did not get its turn within {self._busy_timeout:g} s: {busy}"
             ) from busy
         await self._runtime.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, not a secret
         return min(pause * 2, _LONGEST_PAUSE)

@@ -7,7 +7,7 @@ import threading
 import weakref
 from typing import Protocol
 
-__all__ = ["survives_forks"]
+__all__ = ["LONGEST_REST", "survives_forks"]
 
 
 class _Forkable(Protocol):
@@ -16,13 +16,18 @@ class _Forkable(Protocol):
         ...
 
     def after_fork(self, *, in_child: bool) -> None:
-        """Go on; in the child everything that belonged to the parent is to be made anew."""
+        """Go on. In the child all locks are to be made anew: nobody is left who would release them."""
         ...
 
 
+# Seconds to wait for a thread to come to rest. A signal handler that forks while the thread below it is at work would wait
+# for itself; the child then leaves alone what it could not put to rest.
+LONGEST_REST = 5.0
+
 _everyone: weakref.WeakSet[_Forkable] = weakref.WeakSet()
-_one_fork_at_a_time = threading.Lock()
 _resting: list[_Forkable] = []
+_one_fork_at_a_time = threading.Lock()
+_alone = False
 
 
 def survives_forks(one: _Forkable) -> None:
@@ -31,24 +36,27 @@ def survives_forks(one: _Forkable) -> None:
 
 
 def _before() -> None:
-    _one_fork_at_a_time.acquire()
+    global _alone  # noqa: PLW0603
+    _alone = _one_fork_at_a_time.acquire(timeout=LONGEST_REST)
     for one in list(_everyone):
         one.before_fork()
         _resting.append(one)
 
 
 def _after_in_parent() -> None:
-    _wake(in_child=False)
+    while _resting:
+        _resting.pop().after_fork(in_child=False)
+    if _alone:
+        _one_fork_at_a_time.release()
 
 
 def _after_in_child() -> None:
-    _wake(in_child=True)
-
-
-def _wake(*, in_child: bool) -> None:
-    while _resting:
-        _resting.pop().after_fork(in_child=in_child)
-    _one_fork_at_a_time.release()
+    # A server written in C may fork without the call before it, so this does not count on that one.
+    global _one_fork_at_a_time  # noqa: PLW0603
+    _one_fork_at_a_time = threading.Lock()
+    _resting.clear()
+    for one in list(_everyone):
+        one.after_fork(in_child=True)
 
 
 if hasattr(os, "register_at_fork"):

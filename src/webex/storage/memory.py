@@ -10,7 +10,7 @@ from typing import Protocol
 
 from webex.errors import MissingKeyError
 from webex.storage.codec import check_duration, check_text, decode, encode
-from webex.storage.forks import survives_forks
+from webex.storage.forks import LONGEST_REST, survives_forks
 from webex.storage.protocol import Capabilities, Json, Versioned
 
 __all__ = ["MemoryStorage"]
@@ -35,6 +35,7 @@ class MemoryStorage:
     def __init__(self, *, clock: MonotonicClock | None = None) -> None:
         self._clock: MonotonicClock = clock or time
         self._lock = threading.Lock()
+        self._rests = False
         self._namespaces: dict[str, _Space] = {}
         survives_forks(self)
 
@@ -49,10 +50,13 @@ class MemoryStorage:
         return f"MemoryStorage({len(self._namespaces)} namespaces)"
 
     def before_fork(self) -> None:
-        self._lock.acquire()
+        self._rests = self._lock.acquire(timeout=LONGEST_REST)
 
     def after_fork(self, *, in_child: bool) -> None:
-        self._lock.release()
+        if in_child:
+            self._lock = threading.Lock()
+        elif self._rests:
+            self._lock.release()
 
 
 class _Entry:
