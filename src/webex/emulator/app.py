@@ -28,7 +28,14 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 # One line a service: a module with `routes(table) -> None`.
-SERVICES: Final[tuple[str, ...]] = ()
+SERVICES: Final[tuple[str, ...]] = (
+    "webex.emulator.oauth.authorize",
+    "webex.emulator.oauth.token_endpoint",
+    "webex.emulator.oauth.authorizations",
+    "webex.emulator.oauth.device",
+    "webex.emulator.oauth.openid",
+    "webex.emulator.oauth.apps",
+)
 
 
 class App:

@@ -17,6 +17,7 @@ import msgspec
 
 from webex.emulator import accounts
 from webex.emulator.clock import Clock, iso
+from webex.emulator.oauth.tokens import Tokens
 from webex.emulator.request_log import RequestLog
 from webex.emulator.settings import Settings
 from webex.emulator.state import State
@@ -56,6 +57,7 @@ class Cloud:
         self.state = State(seed=self._new_seed())
         self.random = random.Random(self.state.seed)  # noqa: S311 - repeatable on purpose
         accounts.populate(self.state, self.now())
+        self.tokens = Tokens(self)
         self._pristine = self.snapshot()
 
     # What services use

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from base64 import b64decode
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -94,12 +96,16 @@ def read_request(entry: LoggedRequest, headers: dict[str, str], query_string: st
     if query_string:
         entry.query = _without_secrets(dict(parse_qsl(query_string, keep_blank_values=True)))
     entry.body_size = len(body)
+    kind, _, encoded = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            entry.client_id = b64decode(encoded).decode().partition(":")[0]
     if not body or len(body) > _LARGEST_BODY_READ:
         return
     content_type = headers.get("content-type", "").split(";")[0].strip().lower()
     if content_type == "application/x-www-form-urlencoded":
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-        entry.grant_type, entry.client_id = form.get("grant_type"), form.get("client_id")
+        entry.grant_type, entry.client_id = form.get("grant_type"), form.get("client_id") or entry.client_id
         entry.body = _without_secrets(form)
     elif content_type == "application/json":
         try:

@@ -27,6 +27,7 @@ class Settings(msgspec.Struct, kw_only=True):
     authorization_code_lifetime: float = 300
     device_code_lifetime: float = 300
     device_poll_interval: float = 2
+    device_pending_status: int = 400  # RFC 8628 §3.5
     rotation: Rotation = "off"
     rotation_grace: float = 60
     max_live_tokens: int = 750  # of one account; the oldest go first

@@ -9,6 +9,15 @@ from __future__ import annotations
 import msgspec
 
 
+class _Secretive(msgspec.Struct):
+    """A record whose values may not be shown: it prints as its name and owner."""
+
+    client_id: str
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.client_id or 'no app'}>"
+
+
 class Org(msgspec.Struct):
     id: str
     name: str
@@ -29,12 +38,11 @@ class Person(msgspec.Struct):
     deleted: bool = False
 
 
-class Integration(msgspec.Struct):
-    """A registered app: integration, service app, or public client (`secret` None)."""
+class Integration(_Secretive, kw_only=True):
+    """A registered app: integration, service app, or public client (`client_secret` None)."""
 
     id: str
     name: str
-    client_id: str
     client_secret: str | None
     redirect_uris: list[str]
     scopes: list[str]
@@ -42,12 +50,11 @@ class Integration(msgspec.Struct):
     any_loopback_port: bool = False
 
 
-class Token(msgspec.Struct):
+class Token(_Secretive, kw_only=True):
     """An access token that was issued."""
 
     value: str
     person_id: str
-    client_id: str
     scopes: list[str]
     issued: float
     expires: float
@@ -62,10 +69,9 @@ class Token(msgspec.Struct):
         return not admin and scope.startswith("spark:") and "spark:all" in self.scopes
 
 
-class RefreshToken(msgspec.Struct):
+class RefreshToken(_Secretive, kw_only=True):
     value: str
     person_id: str
-    client_id: str
     scopes: list[str]
     issued: float
     expires: float
@@ -84,11 +90,10 @@ class Grant(msgspec.Struct):
     created: float
 
 
-class AuthorizationCode(msgspec.Struct):
+class AuthorizationCode(_Secretive, kw_only=True):
     """What the authorize page gave to the app; it can be exchanged once."""
 
     value: str
-    client_id: str
     person_id: str
     scopes: list[str]
     redirect_uri: str
@@ -99,12 +104,11 @@ class AuthorizationCode(msgspec.Struct):
     used: bool = False
 
 
-class DeviceCode(msgspec.Struct):
+class DeviceCode(_Secretive, kw_only=True):
     """A sign-in that waits for somebody to type its `user_code` (RFC 8628)."""
 
     value: str
     user_code: str
-    client_id: str
     scopes: list[str]
     expires: float
     interval: float

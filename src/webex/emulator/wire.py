@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -89,6 +90,17 @@ class Call:
         if not isinstance(value, dict):
             raise Problem(400, "The request body must be a JSON object.")
         return value
+
+    def form(self) -> dict[str, str]:
+        """The fields of a form body; `OAuthProblem` when it is none, or repeats a field (RFC 6749 §3.2)."""
+        content_type = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        if content_type != "application/x-www-form-urlencoded":
+            raise OAuthProblem("invalid_request", "The body must be application/x-www-form-urlencoded.")
+        pairs = parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
+        fields = dict(pairs)
+        if len(fields) != len(pairs):
+            raise OAuthProblem("invalid_request", "A parameter is given more than once.")
+        return fields
 
     def person(self, *scopes: str) -> Person:
         """The person of the token: 401 without one, 403 when the token has none of the scopes named."""
