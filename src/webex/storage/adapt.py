@@ -7,11 +7,13 @@ An adapter is one of
   `get`, `put`, `delete` (or `del_`, `remove`) and `clear`;
 - an object that has these four itself: the namespace is put in front of its keys, and `clear` needs its `keys()`.
 
-Methods are `def` or `async def`; a missing key raises `MissingKeyError` or any `KeyError`.
+Methods are `def` or `async def`; a missing key raises `MissingKeyError` or any `KeyError`. An adapter that declares no
+`capabilities` may keep values as they are, as in a dict: they are copied on the way in and out.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import logging
@@ -19,8 +21,9 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
-from webex.errors import ConfigurationError
-from webex.storage.faces import pages_of, settle
+from webex.errors import ConfigurationError, MissingKeyError
+from webex.storage.codec import decode, encode
+from webex.storage.faces import Core, face, pages_of, settle
 from webex.storage.paths import path
 from webex.storage.protocol import Binding, Capabilities, Json, Lease, PlainBinding, Storage, Versioned
 from webex.storage.scope import prefixed
@@ -97,15 +100,23 @@ class AdaptedStorage:
         """The namespace; no I/O, except what the adapter's own `bind` does."""
         if self._bind is None:
             return prefixed(
-                _with_delete(self.adapter),
+                self._usable(self.adapter, namespace),
                 path(namespace, ""),
                 namespace=namespace,
                 capabilities=self.capabilities,
                 asynchronous=self.asynchronous,
+                listing=getattr(self.adapter, "keys", None),
             )
         if self._awaited_bind:
-            return AwaitedBinding(functools.partial(self._bind, namespace), namespace)
-        return cast(PlainBinding, _with_delete(self._bind(namespace)))
+            return AwaitedBinding(self, functools.partial(self._bind, namespace), namespace)
+        return cast(PlainBinding, self._usable(self._bind(namespace), namespace))
+
+    def _usable(self, binding: Any, namespace: str) -> Any:
+        delete = next(getattr(binding, name) for name in _DELETES if callable(getattr(binding, name, None)))
+        if not hasattr(self.adapter, "capabilities"):
+            core = cast(Core, PlainCore(binding, delete, namespace))  # the rest is emulated, never called
+            return face(core, asynchronous=self.asynchronous, nonblocking_methods=frozenset())
+        return binding if hasattr(binding, "delete") else _RenamedDelete(binding, delete)
 
     def __repr__(self) -> str:
         return f"AdaptedStorage({_name(self.adapter)})"
@@ -140,7 +151,8 @@ _adapted: weakref.WeakValueDictionary[_Handle, AdaptedStorage] = weakref.WeakVal
 class AwaitedBinding:
     """A namespace whose `bind` has to be awaited: that happens on the first call."""
 
-    def __init__(self, bind: Callable[[], Any], namespace: str) -> None:
+    def __init__(self, storage: AdaptedStorage, bind: Callable[[], Any], namespace: str) -> None:
+        self._storage = storage
         self._bind = bind
         self._namespace = namespace
         self._bound: Any = None
@@ -149,8 +161,8 @@ class AwaitedBinding:
         if self._bound is None:
             bound = await settle(self._bind())
             if self._bound is None:  # of several first calls at once, the first to be bound serves all
-                _check(bound, Capabilities(), f"what bind({self._namespace!r}) returns")
-                self._bound = _with_delete(bound)
+                _check(bound, self._storage.capabilities, f"what bind({self._namespace!r}) returns")
+                self._bound = self._storage._usable(bound, self._namespace)
         return self._bound
 
     async def get(self, key: str) -> Json:
@@ -193,6 +205,32 @@ class AwaitedBinding:
         return float(await settle((await self._binding()).lease_remaining(name)))
 
 
+class PlainCore:
+    """The four plain calls of a binding that declares nothing: values are copied, a missing key can be deleted."""
+
+    def __init__(self, inner: Any, delete: Callable[[str], Any], namespace: str) -> None:
+        self._inner = inner
+        self._delete = delete
+        self._namespace = namespace
+
+    async def get(self, key: str) -> Json:
+        try:
+            value = await settle(self._inner.get(key))
+        except KeyError:
+            raise MissingKeyError(key, self._namespace) from None
+        return decode(encode(value))
+
+    async def put(self, key: str, value: Json, *, expires_in: float | None = None) -> None:
+        await settle(self._inner.put(key, decode(encode(value))))
+
+    async def delete(self, key: str) -> None:
+        with contextlib.suppress(KeyError):
+            await settle(self._delete(key))
+
+    async def clear(self) -> None:
+        await settle(self._inner.clear())
+
+
 class _RenamedDelete:
     """A binding that calls its `delete` otherwise."""
 
@@ -202,12 +240,6 @@ class _RenamedDelete:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
-
-
-def _with_delete(binding: Any) -> Any:
-    if callable(getattr(binding, "delete", None)):
-        return binding
-    return _RenamedDelete(binding, next(getattr(binding, name) for name in _DELETES if hasattr(binding, name)))
 
 
 def _declared(adapter: Any) -> Capabilities:

@@ -89,7 +89,10 @@ class Emulation:
             )
             if not has
         ]
-        kind = type(getattr(storage, "adapter", storage))
+        innermost: object = storage
+        while (inner := getattr(innermost, "adapter", None) or getattr(innermost, "inner", None)) is not None:
+            innermost = inner
+        kind = type(innermost)
         if not missing or kind in _warned:
             return
         _warned.add(kind)

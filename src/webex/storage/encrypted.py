@@ -1,9 +1,9 @@
 """A storage whose values are sealed: who reads the database learns which keys there are, and nothing of their values.
 
-A sealed value is text, `webex1.<key id>.<base64url of nonce, ciphertext and tag>`: AES-256-GCM with a random nonce of 96
-bits (NIST SP 800-38D §8.2.2: at most 2^32 values under one key). Namespace and key are authenticated with it, so a value
-that was moved elsewhere does not open. What is sealed is the JSON `[value, expiry or null]`, the expiry in seconds since
-the epoch, so that a value can be sealed anew for the time that it has left.
+A sealed value is text, `webex1.<key id>.<base64url of nonce, ciphertext and tag>`: AES-256-GCM with a random nonce of
+96 bits (NIST SP 800-38D §8.2.2: at most 2^32 values under one key). Namespace and key are authenticated with it, so a
+value that was moved elsewhere does not open. What is sealed is the JSON `[value, expiry or null]`, the expiry in
+seconds since the epoch, so that a value can be sealed anew for the time that it has left.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ class EncryptedStorage:
             raise ConfigurationError("EncryptedStorage takes a list of keys, the one that seals first: keys=[key]")
         if not keys:
             raise ConfigurationError(f"EncryptedStorage needs at least one key: {_HOW_TO_MAKE_ONE}")
-        self._inner = as_storage(storage)
+        self.inner = as_storage(storage)
         self._ring = _KeyRing([_key(given, position) for position, given in enumerate(keys, 1)])
-        self.capabilities = self._inner.capabilities
-        self.asynchronous = is_asynchronous(self._inner)
+        self.capabilities = self.inner.capabilities
+        self.asynchronous = is_asynchronous(self.inner)
         for name in ("busy_timeout", "close"):
-            if hasattr(self._inner, name):
-                setattr(self, name, getattr(self._inner, name))
-        if hasattr(self._inner, "bind_nonwaiting"):
+            if hasattr(self.inner, name):
+                setattr(self, name, getattr(self.inner, name))
+        if hasattr(self.inner, "bind_nonwaiting"):
             self.bind_nonwaiting = self._bind_nonwaiting
 
     @staticmethod
@@ -68,7 +68,7 @@ class EncryptedStorage:
 
     def bind(self, namespace: str) -> Binding:
         """The namespace, sealed; its methods are of the style of the storage inside."""
-        return self._seal(self._inner.bind(namespace), namespace)
+        return self._seal(self.inner.bind(namespace), namespace)
 
     def reseal(self, *namespaces: str) -> MaybeAwaitable[int]:
         """Seal with the first key whatever another key of the list has sealed; how many values that were.
@@ -79,25 +79,25 @@ class EncryptedStorage:
         missing = [name for name in ("scan", "compare_and_swap") if not getattr(self.capabilities, name)]
         if missing:
             raise ConfigurationError(
-                f"values can't be sealed anew in {self._inner!r}: it has no {' and no '.join(missing)}"
+                f"values can't be sealed anew in {self.inner!r}: it has no {' and no '.join(missing)}"
             )
         work = self._reseal(namespaces)
         return work if self.asynchronous else drive(work)
 
     def __repr__(self) -> str:
-        return f"EncryptedStorage({self._inner!r}, {len(self._ring)} keys)"
+        return f"EncryptedStorage({self.inner!r}, {len(self._ring)} keys)"
 
     async def _reseal(self, namespaces: Sequence[str]) -> int:
         count = 0
         for namespace in namespaces:
-            core = _SealedCore(self._inner.bind(namespace), namespace, self._ring)
+            core = _SealedCore(self.inner.bind(namespace), namespace, self._ring)
             async for page in core.keys(page_size=_PAGE):
                 for key in page:
                     count += await core.reseal(key)
         return count
 
     def _bind_nonwaiting(self, namespace: str) -> Binding:
-        return self._seal(self._inner.bind_nonwaiting(namespace), namespace)  # type: ignore[attr-defined]  # optional
+        return self._seal(self.inner.bind_nonwaiting(namespace), namespace)  # type: ignore[attr-defined]  # optional
 
     def _seal(self, binding: Binding | PlainBinding, namespace: str) -> Binding:
         check_text(namespace, "namespace")

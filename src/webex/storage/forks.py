@@ -20,8 +20,8 @@ class _Forkable(Protocol):
         ...
 
 
-# Seconds to wait for a thread to come to rest. A signal handler that forks while the thread below it is at work would wait
-# for itself; the child then leaves alone what it could not put to rest.
+# Seconds to wait for a thread to come to rest. A signal handler that forks while the thread below it is at work would
+# wait for itself; the child then leaves alone what it could not put to rest.
 LONGEST_REST = 5.0
 
 _everyone: weakref.WeakSet[_Forkable] = weakref.WeakSet()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from webex.errors import MissingKeyError, StorageError
@@ -36,7 +36,7 @@ class ScopedStorage:
     def __init__(self, inner: Storage, prefix: str) -> None:
         from webex.storage.adapt import is_asynchronous
 
-        self._inner = inner
+        self.inner = inner
         self._prefix = prefix
         self.capabilities = inner.capabilities
         self.asynchronous = is_asynchronous(inner)
@@ -44,10 +44,10 @@ class ScopedStorage:
             self.bind_nonwaiting = self._bind_nonwaiting
 
     def bind(self, namespace: str) -> Binding:
-        return self._scope(self._inner.bind(namespace), namespace)
+        return self._scope(self.inner.bind(namespace), namespace)
 
     def _bind_nonwaiting(self, namespace: str) -> Binding:
-        return self._scope(self._inner.bind_nonwaiting(namespace), namespace)  # type: ignore[attr-defined]  # optional
+        return self._scope(self.inner.bind_nonwaiting(namespace), namespace)  # type: ignore[attr-defined]  # optional
 
     def _scope(self, binding: Binding | PlainBinding, namespace: str) -> Binding:
         return prefixed(
@@ -59,7 +59,7 @@ class ScopedStorage:
         )
 
     def __repr__(self) -> str:
-        return f"ScopedStorage({self._inner!r}, {self._prefix!r})"
+        return f"ScopedStorage({self.inner!r}, {self._prefix!r})"
 
 
 def prefixed(
@@ -69,9 +69,13 @@ def prefixed(
     namespace: str,
     capabilities: Capabilities,
     asynchronous: bool,
+    listing: Callable[[], Any] | None = None,
 ) -> Binding:
-    """A binding whose keys all begin with `prefix` in the given one, in the same style."""
-    core = PrefixedCore(binding, prefix, namespace, can_scan=capabilities.scan)
+    """A binding whose keys all begin with `prefix` in the given one, in the same style.
+
+    `listing` gives all its keys, where it can't list by prefix.
+    """
+    core = PrefixedCore(binding, prefix, namespace, can_scan=capabilities.scan, listing=listing)
     nonblocking = frozenset(getattr(binding, "nonblocking_methods", ()))
     return face(core, asynchronous=asynchronous, nonblocking_methods=nonblocking)
 
@@ -79,11 +83,14 @@ def prefixed(
 class PrefixedCore:
     """The logic of `prefixed`."""
 
-    def __init__(self, inner: Any, prefix: str, namespace: str, *, can_scan: bool) -> None:
+    def __init__(
+        self, inner: Any, prefix: str, namespace: str, *, can_scan: bool, listing: Callable[[], Any] | None
+    ) -> None:
         self._inner = inner
         self._prefix = prefix
         self._namespace = namespace
         self._can_scan = can_scan
+        self._listing = listing
 
     async def get(self, key: str) -> Json:
         try:
@@ -117,13 +124,12 @@ class PrefixedCore:
             finally:
                 await pages.aclose()  # type: ignore[attr-defined]  # it is a generator
             return
-        listing = getattr(self._inner, "keys", None)
-        if not callable(listing):
+        if self._listing is None:
             raise StorageError(
                 "this storage can't tell which keys it holds, so one namespace or scope of it can't be listed or "
                 "cleared: give the adapter bind(namespace), or keys()"
             )
-        found = listing()
+        found = self._listing()
         every = [key async for key in found] if hasattr(found, "__aiter__") else list(await settle(found))
         matching = sorted(key for key in every if key.startswith(wanted))
         for start in range(0, len(matching), page_size):

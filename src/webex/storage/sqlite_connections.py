@@ -1,9 +1,9 @@
 """Connections to one SQLite file, each of which belongs to one process and one thread.
 
 SQLite's locks are POSIX locks with a memory in the process: a connection that crosses a `fork()`, used or merely closed
-in the child, breaks the locks of the parent, and even a new one in the child inherits wrong beliefs about who holds what.
-So every connection is closed before the process forks, and parent and child open new ones when they next need them.
-Where a fork happened behind Python's back, the child leaves the inherited ones alone for ever.
+in the child, breaks the locks of the parent, and even a new one in the child inherits wrong beliefs about who holds
+what. So every connection is closed before the process forks, and parent and child open new ones when they next need
+them. Where a fork happened behind Python's back, the child leaves the inherited ones alone for ever.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Connections:
                 record.close()
 
     def before_fork(self) -> None:
-        self._held = []
+        self._held.clear()
         self._hold(self._writing)
         self._hold(self._registry)
         for record in list(self._records):

@@ -1,0 +1,109 @@
+"""What a case of the suite works with: the storage under test, time, races, and a second look at the same data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
+
+from webex.storage._drive import drive
+from webex.storage.adapt import as_storage, is_asynchronous
+from webex.storage.faces import pages_of, settle
+from webex.storage.protocol import Json, Storage
+
+__all__ = ["Bench", "BrokenError"]
+
+T = TypeVar("T")
+
+
+class BrokenError(AssertionError):
+    """The storage does not do what it has to; the text says what happened instead."""
+
+
+class Bench:
+    """One fresh storage and what is needed to try it."""
+
+    def __init__(
+        self,
+        adapter: object,
+        *,
+        open_again: Callable[[], object] | None,
+        advance: Callable[[float], object] | None,
+        tick: float,
+    ) -> None:
+        self.storage: Storage = as_storage(adapter)
+        self.capabilities = self.storage.capabilities
+        self.asynchronous = is_asynchronous(self.storage)
+        self.open_again = open_again
+        self.tick = tick  # seconds: the shortest expiry that is tried
+        self._advance = advance
+
+    def bind(self, namespace: str = "namespace") -> Any:
+        """A namespace of the storage under test."""
+        return self.storage.bind(namespace)
+
+    def expect(self, holds: bool, otherwise: str) -> None:
+        """Fail with `otherwise` unless it holds."""
+        if not holds:
+            raise BrokenError(otherwise)
+
+    async def same(self, binding: Any, key: str, value: Json) -> None:
+        """Fail unless `get` gives exactly this value, of this type."""
+        try:
+            found = await settle(binding.get(key))
+        except KeyError:
+            raise BrokenError(f"get({_short(key)}) finds nothing where {_short(value)} was put") from None
+        if found != value or type(found) is not type(value):
+            raise BrokenError(f"get({_short(key)}) gives {_short(found)} where {_short(value)} was put")
+
+    async def absent(self, binding: Any, key: str, why: str) -> None:
+        """Fail unless `get` raises a KeyError."""
+        try:
+            found = await settle(binding.get(key))
+        except KeyError:
+            return
+        raise BrokenError(f"get({_short(key)}) {why} gives {_short(found)}; it has to raise MissingKeyError")
+
+    async def put(self, binding: Any, key: str, value: Json, **options: Any) -> None:
+        await settle(binding.put(key, value, **options))
+
+    async def keys(self, binding: Any, prefix: str = "", page_size: int = 1000) -> list[str]:
+        """All keys, in the order they come."""
+        return [key async for page in self.pages(binding, prefix, page_size) for key in page]
+
+    def pages(self, binding: Any, prefix: str = "", page_size: int = 1000) -> AsyncIterator[list[str]]:
+        return pages_of(binding, prefix, page_size)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let the storage's clock go on, by the hook if there is one, else by waiting."""
+        if self._advance is not None:
+            await settle(self._advance(seconds))
+        elif self.asynchronous:
+            import asyncio
+
+            await asyncio.sleep(seconds)
+        else:
+            time.sleep(seconds)  # noqa: ASYNC251  # a plain adapter is driven without an event loop
+
+    async def race(self, count: int, work: Callable[[int], Coroutine[Any, Any, T]]) -> list[T]:
+        """The results of `work(0)` … `work(count - 1)`, all at once: tasks or threads, as the adapter's style is."""
+        if self.asynchronous:
+            import asyncio
+
+            return list(await asyncio.gather(*(work(number) for number in range(count))))
+        import threading
+        from concurrent.futures import ThreadPoolExecutor
+
+        start = threading.Barrier(count)
+
+        def run(number: int) -> T:
+            start.wait(timeout=30)
+            return drive(work(number))
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(run, range(count)))
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
