@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from webex.errors import MissingKeyError, StorageError
 
 if TYPE_CHECKING:
-    from webex.storage import conformance
+    import webex.storage.conformance as conformance  # noqa: PLR0402  # the other form confuses mypy here
     from webex.storage.access import StorageAccess
     from webex.storage.adapt import as_storage
     from webex.storage.encrypted import EncryptedStorage

@@ -71,8 +71,13 @@ class Bench:
         """All keys, in the order they come."""
         return [key async for page in self.pages(binding, prefix, page_size) for key in page]
 
-    def pages(self, binding: Any, prefix: str = "", page_size: int = 1000) -> AsyncIterator[list[str]]:
-        return pages_of(binding, prefix, page_size)
+    async def pages(self, binding: Any, prefix: str = "", page_size: int = 1000) -> AsyncIterator[list[str]]:
+        """The pages, as long as they come to an end."""
+        count = 0
+        async for page in pages_of(binding, prefix, page_size):
+            count += 1
+            self.expect(count <= 1000, "keys() does not come to an end")
+            yield page
 
     async def pass_time(self, seconds: float) -> None:
         """Let the storage's clock go on, by the hook if there is one, else by waiting."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -86,9 +87,12 @@ async def _echo(binding: Any) -> None:
 
 async def _count(binding: Any) -> None:
     done = 0
-    while done < STEPS:
+    for _ in range(PROCESSES * STEPS):  # each try that loses is one that somebody else won
         value, version = await settle(binding.get_versioned("counter"))
         done += await settle(binding.put_if_version("counter", value + 1, version)) is not None
+        if done == STEPS:
+            return
+    raise BrokenError("a swap of the version just read kept losing although nobody else won")
 
 
 async def _take_all(binding: Any) -> list[int]:
@@ -106,7 +110,10 @@ async def _take_all(binding: Any) -> list[int]:
 async def _count_leased(binding: Any) -> None:
     # Read and write without comparing: only the lease keeps the steps apart.
     done = 0
+    give_up = time.monotonic() + 60
     while done < STEPS:
+        if time.monotonic() > give_up:
+            raise BrokenError("a free lease was not to be had for a minute")
         lease = await settle(binding.try_lease("work", 60.0))
         if lease is not None:
             value = await settle(binding.get("counter"))
