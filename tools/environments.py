@@ -167,7 +167,15 @@ def _make_node(name: str, wanted: NodeEnvironment) -> Path:
         folder.mkdir(parents=True)
         for path in sources:
             shutil.copy(path, folder)
-        quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+        # Without peers and optional parts: those of React Native and of the build tools of Node packages.
+        quiet = [
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--legacy-peer-deps",
+            "--omit=optional",
+            "--loglevel=error",
+        ]
         _run([npm, "ci", *quiet], cwd=folder)
         done.touch()
     return folder

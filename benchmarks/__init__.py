@@ -1,0 +1,1 @@
+"""webex beside its peers, measured in one run against one sink. `scripts/bench` runs it."""

@@ -1,0 +1,134 @@
+"""webex, both styles. In each process that measures, one integration, and its users' tokens in memory."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import Any
+
+from lines import Timer, concurrently, in_threads, measure_views, resident_bytes, serve
+
+from webex import AsyncIntegration, AsyncWebex, Webex
+from webex.storage import MemoryStorage
+
+URL = sys.argv[1]
+TOKEN = "user0_A52D_0"
+SETTINGS: dict[str, Any] = {
+    "client_id": "C0",
+    "client_secret": "s",
+    "redirect_uri": "http://127.0.0.1:8000/oauth/redirect",
+    "scope": "spark:all spark:kms spark:people_read",
+    "emulator_url": URL,
+}
+integration = AsyncIntegration(storage=MemoryStorage(), **SETTINGS)
+client = AsyncWebex(TOKEN, emulator_url=URL)
+blocking = Webex(TOKEN, emulator_url=URL)
+
+
+async def sign_in(app: AsyncIntegration, number: int) -> str:
+    """Sign a person in as a browser would; the sink's code names who it is."""
+    from urllib.parse import parse_qs, urlsplit
+
+    login = await app.begin_login(browser=f"browser-{number}")
+    state = parse_qs(urlsplit(login.url).query)["state"][0]
+    signed_in = await app.finish_login({"code": f"user{number}", "state": state}, browser=f"browser-{number}")
+    return signed_in.user.key
+
+
+async def view(n: int) -> dict[str, Any]:
+    key = await sign_in(integration, 1)
+
+    async def make() -> AsyncWebex:
+        return await integration.user(key).ready()
+
+    return await measure_views(make, n)
+
+
+async def view_alone(n: int) -> dict[str, Any]:
+    key = await sign_in(integration, 1)
+    return await measure_views(lambda: integration.user(key), n)
+
+
+def sequential(n: int) -> dict[str, Any]:
+    with Timer() as timer:
+        for _ in range(n):
+            blocking.people.me()
+    return {"seconds": timer.seconds}
+
+
+async def async_sequential(n: int) -> dict[str, Any]:
+    with Timer() as timer:
+        for _ in range(n):
+            await client.people.me()
+    return {"seconds": timer.seconds}
+
+
+def threads(n: int, at_once: int) -> dict[str, Any]:
+    return in_threads(blocking.people.me, n, at_once)
+
+
+async def concurrent(n: int, at_once: int) -> dict[str, Any]:
+    return await concurrently(client.people.me, n, at_once)
+
+
+async def listing(size: int) -> dict[str, Any]:
+    with Timer() as timer:
+        count = 0
+        async for _ in client.rooms.list(page_size=size):
+            count += 1
+    return {"seconds": timer.seconds, "count": count}
+
+
+def blocking_listing(size: int) -> dict[str, Any]:
+    with Timer() as timer:
+        count = sum(1 for _ in blocking.rooms.list(page_size=size))
+    return {"seconds": timer.seconds, "count": count}
+
+
+async def users(n: int) -> dict[str, Any]:
+    """`n` people sign in, and each one's view makes a call; all views stay alive."""
+    async with AsyncIntegration(storage=MemoryStorage(), **SETTINGS) as app:
+        keys = [await sign_in(app, number) for number in range(n // 100)]
+        await app.user(keys[0]).people.me()
+        gc.collect()
+        before = resident_bytes()
+        with Timer() as signing:
+            keys = [await sign_in(app, number) for number in range(n // 100, n + n // 100)]
+        gc.collect()
+        signed_in = resident_bytes()
+        views = [app.user(key) for key in keys]
+        with Timer() as calling:
+            for person in views:
+                await person.people.me()
+        gc.collect()
+        after = resident_bytes()
+        assert len(set(keys)) == n
+        return {
+            "users": n,
+            "signed_in_bytes": (signed_in - before) / n,
+            "each_bytes": (after - before) / n,
+            "sign_in_seconds": signing.seconds / n,
+            "call_seconds": calling.seconds / n,
+        }
+
+
+async def close() -> None:
+    await client.aclose()
+    await integration.aclose()
+    blocking.close()
+
+
+serve(
+    {
+        "view": view,
+        "view_alone": view_alone,
+        "sequential": sequential,
+        "async_sequential": async_sequential,
+        "threads": threads,
+        "concurrent": concurrent,
+        "list": listing,
+        "blocking_list": blocking_listing,
+        "users": users,
+        "close": close,
+    }
+)
