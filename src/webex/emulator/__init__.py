@@ -14,16 +14,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from webex.emulator.client import EmulatorClient, EmulatorError
     from webex.emulator.cloud import Cloud
     from webex.emulator.emulator import Emulator
     from webex.emulator.server import PortInUseError
     from webex.emulator.settings import Settings
 
-__all__ = ["Cloud", "Emulator", "PortInUseError", "Settings"]
+__all__ = ["Cloud", "Emulator", "EmulatorClient", "EmulatorError", "PortInUseError", "Settings"]
 
 _HOMES = {
     "Cloud": "webex.emulator.cloud",
     "Emulator": "webex.emulator.emulator",
+    "EmulatorClient": "webex.emulator.client",
+    "EmulatorError": "webex.emulator.client",
     "PortInUseError": "webex.emulator.server",
     "Settings": "webex.emulator.settings",
 }

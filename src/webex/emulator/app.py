@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 from collections.abc import Awaitable, Callable, Generator, Iterable, MutableMapping
@@ -18,12 +19,15 @@ from webex.emulator.wire import Call, OAuthProblem, Problem, Reply
 
 if TYPE_CHECKING:
     from webex.emulator.cloud import Cloud
+    from webex.emulator.faults import Fault
     from webex.emulator.state import Token
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
+
+CONTROL_ROOT: Final = "/_emulator/"
 
 log = logging.getLogger(__name__)
 
@@ -57,21 +61,23 @@ class App:
             await send({"type": "websocket.close", "code": 4404})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        cloud = self.cloud
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        method, raw_path = scope["method"], _raw_path(scope)
-        tracking_id = headers.get("trackingid") or f"EMULATOR_{self.cloud.new_uuid()}"
-        entry = LoggedRequest(method=method, path=scope["path"], tracking_id=tracking_id, time=self.cloud.now())
+        method, path = scope["method"], scope["path"]
+        tracking_id = headers.get("trackingid") or f"EMULATOR_{cloud.new_uuid()}"
+        entry = LoggedRequest(method=method, path=path, tracking_id=tracking_id, time=cloud.now())
+        fault: Fault | None = None
+        control = path.startswith(CONTROL_ROOT)
         try:
             host = headers.get("host", "")
-            if not is_allowed(host, self.cloud.hosts):
+            if not is_allowed(host, cloud.hosts):
                 raise Problem(421, "This emulator does not answer to that Host name; allow it with --host.")
-            body = await _read_body(receive, self.cloud.settings.max_body)
+            body = await _read_body(receive, cloud.settings.max_body)
             query_string = scope.get("query_string", b"").decode("latin-1")
-            read_request(entry, headers, query_string, body)
             call = Call(
-                cloud=self.cloud,
+                cloud=cloud,
                 method=method,
-                url_path=scope["path"],
+                url_path=path,
                 path={},
                 query=parse_qs(query_string, keep_blank_values=True),
                 headers=headers,
@@ -80,7 +86,12 @@ class App:
                 tracking_id=tracking_id,
                 token=self._bearer(headers),
             )
-            reply = await self._answer(call, raw_path, entry)
+            if control:
+                reply = await self._control(call)
+            else:
+                read_request(entry, headers, query_string, body)
+                fault = cloud.faults.strike(method, path, entry.grant_type)
+                reply = await self._answer(call, _raw_path(scope), entry, fault, scope)
         except Problem as problem:
             reply = Reply(problem.status, error_body(problem, tracking_id), dict(problem.headers))
         except OAuthProblem as problem:
@@ -93,25 +104,48 @@ class App:
             log.exception("%s %s failed inside the emulator (%s)", method, entry.route or "a request", tracking_id)
             failed = Problem(500, "The emulator failed; its log says why.")
             reply = Reply(500, error_body(failed, tracking_id))
-        entry.status = reply.status
-        self.cloud.requests.add(entry)
-        await self._send(reply, method, tracking_id, send)
+        if not control:
+            entry.status = 0 if fault is not None and fault.drop else reply.status
+            entry.fault = fault.name if fault is not None else None
+            if method not in ("GET", "HEAD"):
+                cloud.revision += 1
+            cloud.requests.add(entry)
+        if fault is not None and fault.drop:
+            _drop(scope, send)
+            return
+        await self._send(reply, tracking_id, scope, send, fault)
 
-    async def _answer(self, call: Call, raw_path: str, entry: LoggedRequest) -> Reply:
-        route, call.path = self.table.match(call.method, raw_path)
-        entry.route = route.template
+    async def _answer(
+        self, call: Call, raw_path: str, entry: LoggedRequest, fault: Fault | None, scope: Scope
+    ) -> Reply:
         if call.token is not None:
             entry.person_id, entry.client_id = call.token.person_id, call.token.client_id or entry.client_id
+        if fault is not None and fault.latency and not fault.after_processing:
+            await _sleep(scope, fault.latency)
+        if fault is not None and fault.answers and not fault.after_processing:
+            return fault.spoil(fault.reply(), call)
+        route, call.path = self.table.match(call.method, raw_path)
+        entry.route = route.template
         with self.cloud.lock:
             answer = route.handler(call)
-        return answer if isinstance(answer, Reply) else await _Locked(answer, self.cloud)
+        reply = answer if isinstance(answer, Reply) else await _Locked(answer, self.cloud)
+        if fault is None:
+            return reply
+        if fault.latency and fault.after_processing:
+            await _sleep(scope, fault.latency)
+        return fault.spoil(fault.reply() if fault.status is not None else reply, call)
+
+    async def _control(self, call: Call) -> Reply:
+        from webex.emulator.control import answer
+
+        return await answer(call)
 
     def _bearer(self, headers: dict[str, str]) -> Token | None:
         kind, _, value = headers.get("authorization", "").partition(" ")
         token = self.cloud.state.tokens.get(value.strip()) if kind.lower() == "bearer" else None
         return token if token is not None and token.expires > self.cloud.now() else None
 
-    async def _send(self, reply: Reply, method: str, tracking_id: str, send: Send) -> None:
+    async def _send(self, reply: Reply, tracking_id: str, scope: Scope, send: Send, fault: Fault | None) -> None:
         body = encode(reply.body)
         headers = {
             "date": formatdate(self.cloud.now(), usegmt=True),
@@ -119,15 +153,50 @@ class App:
             **({"content-type": reply.content_type} if reply.stream is not None or body else {}),
             **{name.lower(): value for name, value in reply.headers.items()},
         }
-        if reply.stream is None and reply.status != 204:
+        if reply.stream is None and reply.status not in (204, 304):
             headers.setdefault("content-length", str(len(body)))
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": reply.status, "headers": raw})
-        if reply.stream is not None and method != "HEAD":
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
+        if fault is not None and (fault.truncate or fault.drip):
+            if reply.stream is not None:
+                body = b"".join([piece async for piece in reply.stream])
+            await _send_badly(fault, body, scope, send)
+            return
+        if reply.stream is not None:
             async for piece in reply.stream:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             body = b""
-        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _send_badly(fault: Fault, body: bytes, scope: Scope, send: Send) -> None:
+    if fault.truncate:
+        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        _drop(scope, send)
+        return
+    for at in range(len(body)):
+        await send({"type": "http.response.body", "body": body[at : at + 1], "more_body": True})
+        await _sleep(scope, fault.drip)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _sleep(scope: Scope, seconds: float) -> None:
+    # Called in process, without an event loop, the caller says how to wait.
+    await scope.get("webex.sleep", asyncio.sleep)(seconds)
+
+
+def _drop(scope: Scope, send: Send) -> None:
+    """Close the connection under a request. ASGI has no word for it: uvicorn's `send` knows its transport."""
+    if "webex.drop" in scope:
+        scope["webex.drop"]()
+        return
+    owner = getattr(send, "__self__", None)
+    if owner is not None:
+        owner.disconnected = True  # else it would report an answer that was never finished
+        owner.transport.close()
 
 
 class _Locked(Awaitable[Reply]):

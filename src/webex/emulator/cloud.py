@@ -10,13 +10,15 @@ import hashlib
 import random
 import secrets
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from webex.emulator import accounts
+from webex.emulator import accounts, directory
 from webex.emulator.clock import Clock, iso
+from webex.emulator.faults import FaultPlan
 from webex.emulator.oauth.tokens import Tokens
 from webex.emulator.request_log import RequestLog
 from webex.emulator.settings import Settings
@@ -24,7 +26,10 @@ from webex.emulator.state import State
 from webex.emulator.wire import Change
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from webex.emulator.app import App
+    from webex.emulator.state import Integration, Person
 
 
 class Deliverer(Protocol):
@@ -48,7 +53,11 @@ class Cloud:
         self.settings = settings or Settings()
         self.requests = RequestLog()
         self.url = ""  # where it is served, without a trailing slash
+        self.tls_url: str | None = None
+        self.ca_file: Path | None = None  # the PEM file of the certificate authority behind `tls_url`
         self.hosts: set[str] = set()  # further Host names that it answers to
+        self.faults = FaultPlan()
+        self.revision = 0  # grows with every request that may have changed something
         self._seed = seed
         self._subscribers: list[Callable[[Change], None]] = []
         self._replaced: list[Callable[[], None]] = []
@@ -58,7 +67,9 @@ class Cloud:
         self.random = random.Random(self.state.seed)  # noqa: S311 - repeatable on purpose
         accounts.populate(self.state, self.now())
         self.tokens = Tokens(self)
-        self._pristine = self.snapshot()
+        self._pristine = b""
+        self._pristine_settings = self.settings
+        self.keep()
 
     # What services use
 
@@ -130,22 +141,117 @@ class Cloud:
 
     def restore(self, snapshot: bytes) -> None:
         """Go back to a snapshot, of this cloud or another."""
-        state = msgspec.msgpack.decode(snapshot, type=State)
+        self.replace_state(msgspec.msgpack.decode(snapshot, type=State))
+
+    def replace_state(self, state: State) -> None:
+        """Know this and nothing else from now on."""
         with self.lock:
             self.state = state
             for callback in self._replaced:
                 callback()
 
     def reset(self) -> None:
-        """As freshly made: only the well-known accounts, real time, an empty log."""
+        """As it was at first (the well-known accounts, and the seed): real time, no faults, an empty log."""
         with self.lock:
             self.restore(self._pristine)
+            self.settings = msgspec.structs.replace(self._pristine_settings)
             self.state.seed = self._new_seed()
             self.random.seed(self.state.seed)
             self.clock.reset()
             self.requests.clear()
+            self.faults.clear()
             if self._deliverer is not None:
                 self._deliverer.reset()
+
+    def keep(self) -> None:
+        """Let `reset` come back to how things stand now."""
+        with self.lock:
+            self._pristine = self.snapshot()
+            self._pristine_settings = msgspec.structs.replace(self.settings)
+
+    def load_seed(self, source: Mapping[str, Any] | str | PathLike[str]) -> None:
+        """Add what a seed file, or a mapping like one, describes; `reset` comes back to it."""
+        from webex.emulator.seed import load_seed
+
+        load_seed(self, source)
+        self.keep()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write everything to a file, for `load`."""
+        from webex.emulator.persistence import save
+
+        save(self, path)
+
+    def load(self, path: str | PathLike[str]) -> None:
+        """Read everything from a file that `save` wrote."""
+        from webex.emulator.persistence import load
+
+        load(self, path)
+
+    def set(self, **settings: Any) -> None:
+        """Change settings: `cloud.set(rotation="strict", access_token_lifetime=60)`."""
+        from webex.emulator.seed import change_settings
+
+        with self.lock:
+            change_settings(self, settings)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that point the SDK at this cloud."""
+        from webex.emulator.environment import environment
+
+        return environment(self)
+
+    def sign_in(
+        self, login_url: str, as_: str = "alice", *, deny: bool = False, scopes: Sequence[str] | None = None
+    ) -> str:
+        """Open a login URL and answer its pages as somebody: the URL to which the browser is sent back.
+
+        `deny` refuses; `scopes` grants only these of those asked for. `ValueError` when the login URL leads nowhere.
+        """
+        from webex.emulator.oauth.authorize import sign_in
+
+        with self.lock:
+            person = directory.require_person(self, as_)
+            granted = list(scopes) if scopes is not None else None
+            return sign_in(self, login_url, person, deny_it=deny, scopes=granted)
+
+    def approve_device(self, user_code: str, as_: str = "alice", *, deny: bool = False) -> None:
+        """Type a device's code and answer as somebody; `LookupError` when no device waits for it."""
+        from webex.emulator.oauth.device import decide, pending
+
+        with self.lock:
+            person = directory.require_person(self, as_)
+            code = pending(self, user_code)
+            if code is None:
+                raise LookupError(f"No device waits for the code {user_code!r}.")
+            decide(code, None if deny else person)
+
+    def add_person(self, email: str, display_name: str | None = None, **fields: Any) -> Person:
+        """A new account; further fields: `id`, `kind` ("person", "bot"), `admin`, `compliance`, `org`."""
+        with self.lock:
+            return directory.add_person(self, email, display_name, **fields)
+
+    def add_integration(self, name: str = "Another Integration", **fields: Any) -> Integration:
+        """A new app: `redirect_uris`, `scopes`, `public`, `kind`, `any_loopback_port`, `client_id`, `client_secret`."""
+        with self.lock:
+            return directory.add_integration(self, name, **fields)
+
+    def token_for(self, who: str, scopes: Sequence[str] | None = None, **fields: Any) -> str:
+        """A new token of somebody: `client_id`, `lifetime` in seconds; by default with all that they may do."""
+        with self.lock:
+            return directory.token_for(self, who, scopes, **fields)
+
+    def revoke_consent(self, who: str, client_id: str = accounts.CLIENT_ID) -> int:
+        """Somebody takes back what they granted to an app: its tokens die. Gives how many did."""
+        with self.lock:
+            return self.tokens.end_consent(directory.require_person(self, who).id, client_id)
+
+    def transport(self) -> Any:
+        """A transport for the SDK (`Config(transport=…)`) that reaches this cloud without a socket, in both styles."""
+        from webex.testing.transport import EmulatorTransport
+
+        return EmulatorTransport(self)
 
     def settle(self, timeout: float = 10.0) -> None:
         """Wait until every webhook is delivered, or given up; `TimeoutError` after `timeout` real seconds."""

@@ -169,6 +169,18 @@ class Tokens:
                 code.used = True
         return len(found)
 
+    def discard(self, value: str) -> None:
+        """Revoke an access token by its value, if it is there."""
+        self._forget(value)
+
+    def adopt(self, value: str, chosen: str) -> None:
+        """Give a token another value, of somebody's choice."""
+        token = self._cloud.state.tokens[value]
+        self._forget(value)
+        token.value = chosen
+        self._cloud.state.tokens[chosen] = token
+        self._of.setdefault(token.person_id, {})[chosen] = None
+
     def end_person(self, person_id: str) -> None:
         """Revoke every token of an account."""
         for token in self.of_person(person_id):

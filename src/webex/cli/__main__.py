@@ -1,0 +1,5 @@
+"""`python -m webex.cli`: the `webex` command without its script."""
+
+from webex.cli import main
+
+main()
