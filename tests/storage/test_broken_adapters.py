@@ -245,7 +245,7 @@ class TreatsPrefixesAsPatterns(Broken):
     def keys(self, inner: MemoryBinding, prefix: str, page_size: int) -> Iterator[list[str]]:
         import fnmatch
 
-        names = [key for page in inner for key in page]
+        names = [key for page in inner.keys() for key in page]  # noqa: SIM118
         yield [key for key in names if fnmatch.fnmatchcase(key, prefix + "*")]
 
 

@@ -5,16 +5,32 @@ from __future__ import annotations
 import functools
 import unittest
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.storage.helpers import AsyncDictAdapter, AsyncMemory, DictAdapter, DirectAdapter, MovableClock
-from webex.storage import EncryptedStorage, MemoryStorage, SQLiteStorage, as_storage, conformance, scoped
+from webex.storage import Capabilities, EncryptedStorage, MemoryStorage, SQLiteStorage, as_storage, conformance, scoped
 from webex.storage.conformance import StorageConformance
 
+FULL = Capabilities(ttl=True, scan=True, compare_and_swap=True, lease=True)
+SHARED = replace(FULL, durable=True, shared=True)
+PLAIN = Capabilities()
 KEYS = [EncryptedStorage.generate_key(), EncryptedStorage.generate_key()]
+
+
+def asked_for(claims: Capabilities) -> Callable[[type[Any]], type[Any]]:
+    """Leaves out the tests of what the class's storage does not claim, so that no skip has to be looked at twice."""
+
+    def leave_out(suite: type[Any]) -> type[Any]:
+        for one in conformance.BEHAVIOURS:
+            if not all(getattr(claims, name) for name in one.needs):
+                setattr(suite, f"test_{one.name}", None)
+        return suite
+
+    return leave_out
 
 
 class WithClock(StorageConformance):
@@ -31,11 +47,13 @@ class WithClock(StorageConformance):
         return SQLiteStorage(self.path, clock=self.clock)
 
 
+@asked_for(FULL)
 class TestMemoryStorage(WithClock):
     def make_storage(self) -> object:
         return MemoryStorage(clock=self.clock)
 
 
+@asked_for(SHARED)
 class TestSQLiteStorage(WithClock):
     def make_storage(self) -> object:
         return self.sqlite()
@@ -45,11 +63,13 @@ class TestSQLiteStorage(WithClock):
         return functools.partial(SQLiteStorage, self.path)
 
 
+@asked_for(FULL)
 class TestEncryptedMemory(WithClock):
     def make_storage(self) -> object:
         return EncryptedStorage(MemoryStorage(clock=self.clock), keys=KEYS)
 
 
+@asked_for(SHARED)
 class TestEncryptedSQLite(WithClock):
     def make_storage(self) -> object:
         return EncryptedStorage(self.sqlite(), keys=KEYS)
@@ -59,11 +79,13 @@ class TestEncryptedSQLite(WithClock):
         return functools.partial(EncryptedStorage, SQLiteStorage(self.path), KEYS)
 
 
+@asked_for(FULL)
 class TestEncryptedAsyncAdapter(WithClock):
     def make_storage(self) -> object:
         return EncryptedStorage(AsyncMemory(self.clock), keys=KEYS)
 
 
+@asked_for(FULL)
 class TestScopeOfSQLite(WithClock):
     def make_storage(self) -> object:
         storage = self.sqlite()
@@ -73,16 +95,19 @@ class TestScopeOfSQLite(WithClock):
         return scoped(storage, "client", "a/b")
 
 
+@asked_for(FULL)
 class TestScopeOfAsyncAdapter(WithClock):
     def make_storage(self) -> object:
         return scoped(AsyncMemory(self.clock), "client")
 
 
+@asked_for(FULL)
 class TestAsyncAdapter(WithClock):
     def make_storage(self) -> object:
         return AsyncMemory(self.clock)
 
 
+@asked_for(FULL)
 class TestAdapterMadeInTheEventLoop(WithClock):
     style = "async"
 
@@ -90,21 +115,25 @@ class TestAdapterMadeInTheEventLoop(WithClock):
         return AsyncMemory(self.clock)
 
 
+@asked_for(PLAIN)
 class TestPlainDictAdapter(StorageConformance):
     def make_storage(self) -> object:
         return as_storage(DictAdapter())
 
 
+@asked_for(PLAIN)
 class TestPlainAsyncDictAdapterAsInNode(StorageConformance):
     def make_storage(self) -> object:
         return AsyncDictAdapter()
 
 
+@asked_for(PLAIN)
 class TestDirectAdapter(StorageConformance):
     def make_storage(self) -> object:
         return DirectAdapter()
 
 
+@asked_for(PLAIN)
 class TestEncryptedDictAdapter(StorageConformance):
     def make_storage(self) -> object:
         return EncryptedStorage(DictAdapter(), keys=KEYS)

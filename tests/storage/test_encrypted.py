@@ -1,0 +1,257 @@
+"""Sealed values: never readable, never movable, and keys can be rotated."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.storage.helpers import AsyncMemory, DictAdapter
+from webex.errors import ConfigurationError, DecryptionError, MissingKeyError
+from webex.storage import EncryptedStorage, MemoryStorage, SQLiteStorage
+
+OLD, NEW = EncryptedStorage.generate_key(), EncryptedStorage.generate_key()
+SECRET = {"access_token": "very secret token", "n": 1}
+
+
+def sealed_text(inner: Any, namespace: str = "credentials", key: str = "key") -> str:
+    text = inner.bind(namespace).get(key)
+    assert isinstance(text, str)
+    return text
+
+
+def test_the_storage_inside_sees_no_plain_text() -> None:
+    inner = MemoryStorage()
+    EncryptedStorage(inner, [OLD]).bind("credentials").put("key", SECRET)
+    assert "secret" not in sealed_text(inner)
+    assert sealed_text(inner).startswith("webex1.")
+
+
+def test_the_file_holds_no_plain_text(tmp_path: Path) -> None:
+    storage = EncryptedStorage(SQLiteStorage(tmp_path / "webex.db"), [OLD])
+    storage.bind("credentials").put("key", SECRET)
+    assert storage.bind("credentials").get("key") == SECRET
+    for file in tmp_path.iterdir():
+        assert b"very secret token" not in file.read_bytes()
+
+
+def test_equal_values_are_sealed_differently() -> None:
+    inner = MemoryStorage()
+    binding = EncryptedStorage(inner, [OLD]).bind("credentials")
+    texts = set()
+    for _ in range(5):
+        binding.put("key", SECRET)
+        texts.add(sealed_text(inner))
+    assert len(texts) == 5
+
+
+def test_a_changed_value_does_not_open() -> None:
+    inner = MemoryStorage()
+    binding = EncryptedStorage(inner, [OLD]).bind("credentials")
+    binding.put("key", SECRET)
+    head, key_id, body = sealed_text(inner).split(".")
+    raw = bytearray(base64.urlsafe_b64decode(body))
+    for position in (0, 11, 12, len(raw) // 2, len(raw) - 1):
+        changed = bytearray(raw)
+        changed[position] ^= 1
+        inner.bind("credentials").put("key", f"{head}.{key_id}.{base64.urlsafe_b64encode(changed).decode()}")
+        with pytest.raises(DecryptionError, match="was changed"):
+            binding.get("key")
+        with pytest.raises(DecryptionError, match="was changed"):
+            binding.get_versioned("key")
+
+
+@pytest.mark.parametrize("text", ["", "webex1", "webex1..", "webex1.x.y", 7, None, {"access_token": "x"}, ["webex1"]])
+def test_a_value_that_was_never_sealed_is_not_read(text: Any) -> None:
+    inner = MemoryStorage()
+    inner.bind("credentials").put("key", text)
+    with pytest.raises(DecryptionError):
+        EncryptedStorage(inner, [OLD]).bind("credentials").get("key")
+
+
+@pytest.mark.parametrize("body", ["", "AAAA", "not base64!", "é", "A" * 15])
+def test_a_cut_off_value_does_not_open(body: str) -> None:
+    inner = MemoryStorage()
+    storage = EncryptedStorage(inner, [OLD])
+    storage.bind("credentials").put("key", SECRET)
+    head, key_id, _ = sealed_text(inner).split(".")
+    inner.bind("credentials").put("key", f"{head}.{key_id}.{body}")
+    with pytest.raises(DecryptionError):
+        storage.bind("credentials").get("key")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "key"),
+    [("credentials", "other"), ("sessions", "key"), ("credential", "skey"), ("credentialsk", "ey")],
+)
+def test_a_value_that_was_moved_does_not_open(namespace: str, key: str) -> None:
+    inner = MemoryStorage()
+    storage = EncryptedStorage(inner, [OLD])
+    storage.bind("credentials").put("key", SECRET)
+    inner.bind(namespace).put(key, sealed_text(inner))
+    with pytest.raises(DecryptionError, match="moved"):
+        storage.bind(namespace).get(key)
+
+
+def test_the_first_key_seals_and_all_open() -> None:
+    inner = MemoryStorage()
+    EncryptedStorage(inner, [OLD]).bind("credentials").put("key", SECRET)
+    both = EncryptedStorage(inner, [NEW, OLD]).bind("credentials")
+    assert both.get("key") == SECRET
+    both.put("new", SECRET)
+    assert EncryptedStorage(inner, [NEW]).bind("credentials").get("new") == SECRET
+
+
+def test_a_value_of_a_key_that_was_dropped_says_which_key_is_wanted() -> None:
+    inner = MemoryStorage()
+    EncryptedStorage(inner, [OLD]).bind("credentials").put("key", SECRET)
+    wanted = sealed_text(inner).split(".")[1]
+    with pytest.raises(DecryptionError, match=wanted) as caught:
+        EncryptedStorage(inner, [NEW]).bind("credentials").get("key")
+    assert OLD not in str(caught.value)
+
+
+def test_reseal_lets_the_old_key_go(tmp_path: Path) -> None:
+    inner = SQLiteStorage(tmp_path / "webex.db")
+    old = EncryptedStorage(inner, [OLD])
+    for number in range(700):
+        old.bind("credentials").put(f"key{number}", number)
+    old.bind("sessions").put("session", SECRET, expires_in=600)
+    both = EncryptedStorage(inner, [NEW, OLD])
+    both.bind("credentials").put("fresh", 1)
+
+    assert both.reseal("credentials", "sessions") == 701
+    assert both.reseal("credentials", "sessions") == 0
+
+    new = EncryptedStorage(inner, [NEW])
+    assert [new.bind("credentials").get(f"key{number}") for number in range(700)] == list(range(700))
+    assert new.bind("sessions").get("session") == SECRET
+
+
+def test_reseal_keeps_the_expiry(tmp_path: Path) -> None:
+    from tests.storage.helpers import MovableClock
+
+    clock = MovableClock()
+    inner = MemoryStorage(clock=clock)
+    EncryptedStorage(inner, [OLD]).bind("logins").put("login", SECRET, expires_in=600)
+    EncryptedStorage(inner, [NEW, OLD]).reseal("logins")
+    binding = EncryptedStorage(inner, [NEW]).bind("logins")
+    assert binding.get("login") == SECRET
+    clock.advance(601)
+    with pytest.raises(MissingKeyError):
+        binding.get("login")
+
+
+def test_reseal_leaves_a_newer_value_alone() -> None:
+    inner = MemoryStorage()
+    EncryptedStorage(inner, [OLD]).bind("credentials").put("key", "old")
+
+    class Overtaken(MemoryStorage):
+        """Somebody writes between the read and the write of reseal, once."""
+
+        done = False
+
+        def bind(self, namespace: str) -> Any:
+            binding = inner.bind(namespace)
+            swap = binding.put_if_version
+
+            def overtaken(*args: Any, **options: Any) -> Any:
+                if not Overtaken.done:
+                    Overtaken.done = True
+                    EncryptedStorage(inner, [OLD]).bind(namespace).put("key", "newer")
+                return swap(*args, **options)
+
+            binding.put_if_version = overtaken  # type: ignore[method-assign]  # that is the point
+            return binding
+
+    assert EncryptedStorage(Overtaken(), [NEW, OLD]).reseal("credentials") == 1
+    assert EncryptedStorage(inner, [NEW]).bind("credentials").get("key") == "newer"
+
+
+def test_reseal_of_an_asynchronous_storage_is_awaited() -> None:
+    async def main() -> None:
+        inner = AsyncMemory()
+        await EncryptedStorage(inner, [OLD]).bind("credentials").put("key", SECRET)
+        both = EncryptedStorage(inner, [NEW, OLD])
+        work = both.reseal("credentials")
+        assert not isinstance(work, int)
+        assert await work == 1
+        assert await EncryptedStorage(inner, [NEW]).bind("credentials").get("key") == SECRET
+
+    asyncio.run(main())
+
+
+def test_reseal_needs_what_a_plain_adapter_lacks() -> None:
+    with pytest.raises(ConfigurationError, match="scan and no compare_and_swap"):
+        EncryptedStorage(DictAdapter(), [OLD]).reseal("credentials")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "correct horse battery staple",
+        "0123456789abcdef0123456789abcdef",
+        b"0123456789abcdef0123456789abcdef",
+        base64.b64encode(b"a passphrase of thirty-two bytes").decode(),
+        bytes(32),
+        b"\xff" * 32,
+        os.urandom(31),
+        os.urandom(16),
+        "",
+        b"",
+        12,
+        None,
+    ],
+)
+def test_what_is_no_random_key_is_refused_without_being_shown(key: Any) -> None:
+    with pytest.raises(ConfigurationError, match="generate_key") as caught:
+        EncryptedStorage(MemoryStorage(), [NEW, key])
+    assert "key 2" in str(caught.value)
+    if isinstance(key, str) and key:
+        assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("keys", [[], (), "text", b"bytes", NEW, None, 1])
+def test_keys_are_a_list_of_at_least_one(keys: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        EncryptedStorage(MemoryStorage(), keys)
+
+
+def test_a_key_may_be_bytes_or_either_kind_of_base64_with_or_without_padding() -> None:
+    raw = b"\xfb\xff" + os.urandom(30)
+    forms: list[Any] = [
+        raw,
+        base64.b64encode(raw).decode(),
+        base64.urlsafe_b64encode(raw).decode(),
+        base64.urlsafe_b64encode(raw).decode().rstrip("="),
+        f" {base64.b64encode(raw).decode()}\n",
+    ]
+    inner = MemoryStorage()
+    EncryptedStorage(inner, [raw]).bind("credentials").put("key", SECRET)
+    for form in forms:
+        assert EncryptedStorage(inner, [form]).bind("credentials").get("key") == SECRET
+
+
+def test_no_repr_and_no_traceback_shows_a_key_or_a_value() -> None:
+    inner = MemoryStorage()
+    storage = EncryptedStorage(inner, [OLD])
+    storage.bind("credentials").put("key", SECRET)
+    inner.bind("credentials").put("key", sealed_text(inner)[:-4] + "AAAA")
+    shown = repr(storage) + repr(storage.bind("credentials")) + repr(vars(storage))
+    try:
+        storage.bind("credentials").get("key")
+    except DecryptionError:
+        shown += traceback.format_exc()
+    assert OLD not in shown
+    assert "very secret token" not in shown
+
+
+def test_capabilities_are_those_of_the_storage_inside(tmp_path: Path) -> None:
+    sqlite = SQLiteStorage(tmp_path / "webex.db")
+    assert EncryptedStorage(sqlite, [OLD]).capabilities == sqlite.capabilities
+    assert EncryptedStorage(DictAdapter(), [OLD]).capabilities.lease is False
