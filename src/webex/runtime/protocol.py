@@ -102,7 +102,7 @@ class Runtime(Protocol):
         ...
 
     async def call(self, function: Callable[..., T | Awaitable[T]], /, *args: Any) -> T:
-        """Call somebody else's function, plain or asynchronous, as the style allows; awaits what it returns if needed."""
+        """Call somebody else's function, plain or asynchronous as the style allows; awaits what it returns."""
         ...
 
     async def aclose(self) -> None:
