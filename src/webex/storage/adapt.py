@@ -255,9 +255,10 @@ def _declared(adapter: Any) -> Capabilities:
 
 
 def _check(binding: Any, capabilities: Capabilities, what: str) -> None:
-    missing = [name for name in ("get", "put", "clear") if not callable(getattr(binding, name, None))]
-    if not any(callable(getattr(binding, name, None)) for name in _DELETES):
-        missing.insert(min(2, len(missing)), "delete")
+    calls = {"get": ("get",), "put": ("put",), "delete": _DELETES, "clear": ("clear",)}
+    missing = [
+        call for call, names in calls.items() if not any(callable(getattr(binding, name, None)) for name in names)
+    ]
     if missing:
         raise ConfigurationError(
             f"the storage can't be used: {what} has no {', '.join(missing)}. An adapter is bound to a namespace by "

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from webex.errors import ConfigurationError, DecryptionError, MissingKeyError
-from webex.storage._drive import drive
+from webex.runtime import drive
 from webex.storage.adapt import as_storage, is_asynchronous
 from webex.storage.codec import check_duration, check_text, decode, encode
 from webex.storage.faces import face, pages_of, settle

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from webex.storage._drive import drive, drive_iter
+from webex.runtime import drive, drive_iter
 from webex.storage.protocol import Binding, Json, Lease, MaybeAwaitable, Versioned
 
 __all__ = ["BlockingFace", "Core", "WrappedLease", "pages_of", "settle"]

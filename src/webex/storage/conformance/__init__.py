@@ -27,7 +27,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from webex.storage._drive import drive
+from webex.runtime import drive
 from webex.storage.conformance import full, leases, plain, shared  # noqa: F401  # they fill the list
 from webex.storage.conformance.behaviours import BEHAVIOURS, Behaviour
 from webex.storage.conformance.bench import Bench, BrokenError

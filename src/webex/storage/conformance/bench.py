@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
-from webex.storage._drive import drive
+from webex.runtime import drive
 from webex.storage.adapt import as_storage, is_asynchronous
 from webex.storage.faces import pages_of, settle
 from webex.storage.protocol import Json, Storage

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from webex.storage._drive import drive
+from webex.runtime import drive
 from webex.storage.adapt import as_storage, is_asynchronous
 from webex.storage.conformance.behaviours import behaviour
 from webex.storage.conformance.bench import Bench, BrokenError
