@@ -83,10 +83,9 @@ def run_shell(job: dict[str, Any]) -> None:
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
     from webex.emulator import Emulator, accounts
-    from webex.emulator.environment import environment
 
     with Emulator() as cloud:
-        os.environ.update(environment(cloud))
+        os.environ.update(cloud.env)
         os.environ.update(
             WEBEX_SCOPE="openid spark:all spark:kms",
             SESSION_SECRET="a secret of the documentation's own, 32 bytes or more",

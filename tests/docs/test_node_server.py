@@ -49,7 +49,7 @@ def server(folder: Path, cloud: Cloud, port: int) -> Iterator[None]:
     command = [sys.executable, "-m", "uvicorn", "example:app", "--port", str(port), "--log-level", "warning"]
     variables = {
         **os.environ,
-        **cloud.environment(),
+        **cloud.env,
         "WEBEX_REDIRECT_URI": f"http://127.0.0.1:{port}/oauth/redirect",
         "SESSIONS": str(folder / "sessions"),
         "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT)]),

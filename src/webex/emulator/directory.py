@@ -82,7 +82,7 @@ def add_integration(
         raise TypeError("redirect_uris and scopes are lists of texts, not one text.")
     if kind not in ("integration", "service_app", "guest_issuer"):
         raise ValueError(f"There is no kind of app called {kind!r}.")
-    client_id = client_id or f"C{cloud.new_secret()}"
+    client_id = client_id or f"C{cloud.new_uuid()}{cloud.new_uuid()}".replace("-", "")
     if client_id in cloud.state.integrations:
         raise ValueError(f"The client id {client_id} is taken.")
     integration = Integration(
