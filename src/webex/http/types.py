@@ -67,6 +67,12 @@ class Response:
     request: RequestInfo
     attempts: int = 1
 
+    def json(self) -> Any:
+        """The body as plain data; `DecodeError` when it is no JSON, None when it is empty."""
+        from webex.http.codec import decode_json
+
+        return decode_json(self.content, self.request) if self.content else None
+
     @property
     def tracking_id(self) -> str | None:
         """The id to quote to support: the service's own, else the one that was sent."""

@@ -1,0 +1,43 @@
+"""What an app may see of its calls, and add to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from webex.errors import RequestInfo
+
+
+@dataclass(slots=True)
+class Call:
+    """A call that is about to be sent. `headers` may be added to; the token is not among them."""
+
+    request: RequestInfo
+    headers: dict[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A call that came to its end: with a status, or with an error. `elapsed` is seconds for all attempts."""
+
+    request: RequestInfo
+    status: int | None
+    headers: Mapping[str, str] = field(repr=False)
+    attempts: int
+    elapsed: float
+    error: BaseException | None = None
+
+
+class Hooks:
+    """Override what you want to hear; plain functions for blocking clients, also `async def` for the others.
+
+    An exception in `on_request` ends the call; one in `on_response` is raised after the call has ended.
+    """
+
+    def on_request(self, call: Call) -> object:
+        """Before the first attempt."""
+        return None
+
+    def on_response(self, outcome: Outcome) -> object:
+        """After the last attempt."""
+        return None
