@@ -16,8 +16,11 @@ from webex.storage.adapt import is_asynchronous
 
 
 def test_a_storage_of_the_package_stays_itself() -> None:
-    storage = MemoryStorage()
-    assert as_storage(storage) is storage
+    class Mine(MemoryStorage):
+        pass
+
+    for storage in (MemoryStorage(), Mine()):
+        assert as_storage(storage) is storage
 
 
 def test_an_adapter_is_wrapped_once() -> None:

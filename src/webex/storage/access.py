@@ -264,8 +264,9 @@ class StorageAccess:
 
     async def _settled(self, method: str, result: T | Awaitable[T]) -> T:
         if self._runtime.style == "blocking" and hasattr(result, "__await__"):
-            if hasattr(result, "close"):
-                result.close()
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
             raise StorageError(
                 f"{method}() of {self.storage!r} returned something to await, which the blocking client can't do: "
                 f"use the asynchronous client, or an adapter whose methods return their result"
@@ -300,11 +301,12 @@ class StorageAccess:
                 return
             iterator: Iterator[list[str]] = iter(pages)
             inline = self._runs_inline(binding, "keys")
+            following: Callable[[], list[str]] = functools.partial(next, iterator, _END)
             while True:
                 if inline:
-                    page = next(iterator, _END)
+                    page = following()
                 else:
-                    page = await self._runtime.run_blocking(next, iterator, _END)
+                    page = await self._runtime.run_blocking(following)
                 if page is _END:
                     return
                 yield page

@@ -37,6 +37,7 @@ _NEEDED_BY = {
     "lease": ("try_lease", "lease_remaining"),
 }
 _METHODS = ("get", "put", "clear", *_DELETES, *(name for names in _NEEDED_BY.values() for name in names))
+_OURS = {f"webex.storage.{room}" for room in ("memory", "sqlite", "encrypted", "scope", "adapt")}
 _PROBED = "credentials"  # a namespace that the SDK uses anyway, for an adapter that makes a table for each
 
 _logger = logging.getLogger("webex.storage")
@@ -48,7 +49,7 @@ def as_storage(adapter: object) -> Storage:
     `ConfigurationError` says what is missing. Adapters that are equal share what the SDK emulates for them within the
     process, so a class made anew for each request does well to have `__eq__` and `__hash__`, as a frozen dataclass has.
     """
-    if type(adapter).__module__.startswith("webex.storage."):
+    if any(kind.__module__ in _OURS for kind in type(adapter).__mro__):
         return cast(Storage, adapter)
     handle = _Handle(adapter)
     known = _adapted.get(handle)
