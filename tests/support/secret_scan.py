@@ -1,6 +1,6 @@
 """Fails the run if any secret that an emulator issued stands in what the suite printed or logged.
 
-Every process notes what its emulators issue (`tests/support/site/sitecustomize.py`) in a folder of this run. Noted
+Every process notes what its emulators issue (`tests/support/startup/sitecustomize.py`) in a folder of this run. Noted
 too is what tests print and log, down to debug, and what the programs that they start print when it is read through
 `subprocess`. At the end one is looked up in the other. A test that must print secrets is marked
 `prints_secrets(reason)`.
@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.site.sitecustomize import FOLDER_VARIABLE, note_issued_secrets
+from tests.support.startup.sitecustomize import FOLDER_VARIABLE, note_issued_secrets
 
-_SITE = Path(__file__).parent / "site"
+_SITE = Path(__file__).parent / "startup"
 _SHORTEST = 16  # characters of a secret that are a leak: a log may cut off the rest
 _RUN = re.compile(r"[A-Za-z0-9+/]{16,}")
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}")
