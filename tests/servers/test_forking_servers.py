@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import urllib3
 
+from tests.support.secret_scan import note
 from tests.support.tiers import environment
 from webex import Integration
 from webex.emulator import Cloud
@@ -80,6 +81,7 @@ def running(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        note(read())
 
 
 @pytest.mark.parametrize(

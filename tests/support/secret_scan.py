@@ -45,6 +45,15 @@ class Scanner:
                     break
 
 
+def note(text: str) -> None:
+    """Have this text scanned too: for a test that reads a program's output or log file by itself."""
+    for recorder in _recorders:
+        recorder.note([text])
+
+
+_recorders: list[_Recorder] = []
+
+
 class _Recorder:
     """Runs in each pytest process: notes secrets, and the output of programs that tests start."""
 
@@ -56,12 +65,13 @@ class _Recorder:
 
         def noted(process: Any, *args: Any, **kwargs: Any) -> Any:
             result = communicate(process, *args, **kwargs)
-            self._note(part for part in result if part)
+            self.note(part for part in result if part)
             return result
 
         subprocess.Popen.communicate = noted  # type: ignore[method-assign]  # the suite's own ear
 
-    def _note(self, parts: Iterable[str | bytes]) -> None:
+    def note(self, parts: Iterable[str | bytes]) -> None:
+        """Keep this for the scan, unless the running test is exempt."""
         if self._exempt:
             return
         test = os.environ.get("PYTEST_CURRENT_TEST", "outside of tests").split(" ")[0]
@@ -134,6 +144,7 @@ def pytest_configure(config: pytest.Config) -> None:
         path = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = os.pathsep.join([str(_SITE), *([path] if path else [])])
     folder = Path(os.environ[FOLDER_VARIABLE])
-    config.pluginmanager.register(_Recorder(folder))
+    _recorders.append(_Recorder(folder))
+    config.pluginmanager.register(_recorders[-1])
     if not worker:
         config.pluginmanager.register(_Judge(folder))

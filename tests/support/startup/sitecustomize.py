@@ -62,7 +62,7 @@ def _wrap(module, folder):
 
     def note(*values):
         # Opened anew each time: after a fork the child has a file of its own.
-        with open(os.path.join(folder, f"{os.getpid()}.secrets"), "a") as file:  # noqa: PTH123 - no imports here
+        with open(os.path.join(folder, f"{os.getpid()}.secrets"), "a") as file:
             file.write("".join(f"{value}\n" for value in values))
 
     def new_secret(self):
