@@ -75,7 +75,7 @@ class _Answer:
             raise DeadlineError("No complete answer came within the time-out.")
         try:
             while not (data := self.raw.read1(_CHUNK, decode_content=True)):
-                if self.raw.closed or self.raw._fp is None or self._at_end():  # type: ignore[attr-defined]
+                if self.raw.closed or self.raw._fp is None or self._at_end():  # type: ignore[attr-defined]  # private
                     self.raw.release_conn()
                     return b""
             return data
