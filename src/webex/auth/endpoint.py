@@ -80,7 +80,7 @@ class TokenEndpoint:
     async def poll_device(self, device_code: str) -> TokenSet:
         """Ask once whether the person has decided (RFC 8628 §3.4)."""
         form = {"grant_type": DEVICE, "device_code": device_code, "client_id": self._config.require("client_id")}
-        auth = self._basic() if self._config.client_secret else "none"
+        auth: Any = self._basic() if self._config.client_secret else "none"
         return TokenSet.from_response(await self._post(self._config.device_token_url, form, auth=auth), self.now())
 
     async def service_app_token(self, application_id: str, target_org_id: str, admin: TokenSource) -> TokenSet:
@@ -127,7 +127,7 @@ class TokenEndpoint:
 
     async def get_json(self, url: str, tokens: TokenSource | None = None) -> Any:
         """The JSON of a configured URL (JWKS, user info)."""
-        auth = "none" if tokens is None else "token"
+        auth: Any = "none" if tokens is None else "token"
         return (await self._pipeline.send(Request("GET", url, auth=auth), tokens)).json()
 
     async def _tokens(self, form: dict[str, str], *, timeout: float | None = None) -> TokenSet:

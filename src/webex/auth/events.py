@@ -1,7 +1,7 @@
 """What an app may hook: a sign-in, a refresh, the end of a token, a sign-out.
 
-A handler is a plain function or, in event-loop style, an asynchronous one. It runs after the fact; an exception in it is
-logged and changes nothing.
+A handler is a plain function or, in event-loop style, an asynchronous one. It runs after the fact; an exception in it
+is logged and changes nothing.
 """
 
 from __future__ import annotations

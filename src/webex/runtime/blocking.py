@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import threading
@@ -81,6 +82,14 @@ class BlockingRuntime:
             with self._guard:
                 self._flights.pop(key, None)
             flight.done.set()
+
+    async def begin(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        self._own()
+        with self._guard:
+            busy = key in self._flights
+        if not busy:
+            with contextlib.suppress(Exception):
+                await self.single_flight(key, work)
 
     async def run_blocking(self, function: Callable[..., T], /, *args: Any) -> T:
         return function(*args)

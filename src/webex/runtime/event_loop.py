@@ -61,6 +61,18 @@ class EventLoopRuntime:
         return asyncio.Lock()
 
     async def single_flight(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        task = self._flight(key, work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            raise error.with_traceback(None) from error.__cause__
+
+    async def begin(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        self._flight(key, work)
+
+    def _flight(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
         here = self._here()
         task = here.flights.get(key)
         if task is None:
@@ -76,12 +88,7 @@ class EventLoopRuntime:
                     done.exception()  # seen: whoever waited has it, and nobody may have waited to the end
 
             task.add_done_callback(landed)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            raise error.with_traceback(None) from error.__cause__
+        return task
 
     async def run_blocking(self, function: Callable[..., T], /, *args: Any) -> T:
         return await asyncio.to_thread(function, *args)

@@ -97,6 +97,13 @@ class Runtime(Protocol):
         """
         ...
 
+    async def begin(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Begin `work` without waiting for it; joined by `single_flight` with the same key. Its errors are dropped.
+
+        In blocking style it runs inline, unless another thread is at it.
+        """
+        ...
+
     async def run_blocking(self, function: Callable[..., T], /, *args: Any) -> T:
         """Call a function that blocks: inline in blocking style, in a worker thread in event-loop style."""
         ...
