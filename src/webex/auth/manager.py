@@ -41,7 +41,7 @@ _logger = logging.getLogger("webex.auth")
 _MOST_CACHED: Final = 50_000
 _REASONS: Final = {
     "refused": "Webex refused the refresh token (consent withdrawn, password changed, or unused for too long)",
-    "outcome_unknown": "an earlier refresh may have been carried out and its answer was lost, and Webex now refuses the "
+    "outcome_unknown": "an earlier refresh may have been carried out, its answer was lost, and Webex now refuses the "
     "old refresh token",
     "no_refresh_token": "the access token is no longer accepted and there is no refresh token",
     "revoked": "the token was revoked",
@@ -192,7 +192,7 @@ class TokenManager:
         return ("refresh", id(self), key)
 
     async def _refreshed(self, key: str, rejected: str | None, *, patient: bool) -> Record | None:
-        """Newer tokens; None when somebody else is at it and we are not patient, or the first look found nothing new."""
+        """Newer tokens; None when somebody else is at it and we are not patient."""
         give_up = self._runtime.clock.monotonic() + self._config.lease_ttl + self._config.refresh_deadline
         while True:
             record = await self._refreshable(key, rejected, patient)
@@ -262,7 +262,7 @@ class TokenManager:
         try:
             answer, uncertain = await self._ask(refresh_token, uncertain)
         except _RefusedError as refused:
-            return await self._refused(key, parent, lease, "outcome_unknown" if refused.uncertain else "refused")
+            return await self._refused(key, record, lease, "outcome_unknown" if refused.uncertain else "refused")
         except ConnectError:
             await self._store.swap(key, record, attempt=None)  # it was certainly not sent
             raise
@@ -296,8 +296,10 @@ class TokenManager:
             await self._runtime.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, not a secret
             pause = min(pause * 2, 3.0)
 
-    async def _refused(self, key: str, parent: str, lease: AccessLease, reason: str) -> Record | None:
-        """The cloud refused `parent`: believe it only when nobody else got something better for it."""
+    async def _refused(self, key: str, asked: Record, lease: AccessLease, reason: str) -> Record | None:
+        """The cloud refused the token of `asked`: believe it only when nobody else got something better for it."""
+        parent = asked.refresh_hash
+        assert parent is not None
         if not await lease.renew(self._config.lease_ttl):
             give_up = self._runtime.clock.monotonic() + self._config.lease_ttl
             while await self._store.lease_remaining(key) > 0 and self._runtime.clock.monotonic() < give_up:
@@ -306,7 +308,7 @@ class TokenManager:
             record = await self._read(key)
             if record is None:
                 raise self._nobody(key)
-            if record.refresh_hash != parent:
+            if _is_newer(record, asked):
                 return None
             if record.refused is None:
                 written = await self._store.swap(key, record, refusal=Refusal(parent, reason), attempt=None)
@@ -328,9 +330,9 @@ class TokenManager:
                 # Signed out, or signed in anew, meanwhile: nobody may go on with ours.
                 await self.revoke(tokens)
                 return None
-            if current.refresh_hash != parent:
-                return None  # a newer token is there; the caller reads it
-            record = current  # our parent still stands (refused, or marked, or untouched): ours come after it
+            if _is_newer(current, record):
+                return None  # the caller reads it
+            record = current  # refused, marked or annotated, but the tokens that ours come after still stand
 
     # Errors
 
@@ -343,6 +345,11 @@ class TokenManager:
         return ReauthorizationRequiredError(
             f"User {key!r} has to sign in again: {_REASONS.get(reason, reason)}.", reason=reason, user_key=key
         )
+
+
+def _is_newer(stored: Record, ours: Record) -> bool:
+    """Whether somebody wrote other tokens than the ones we began with (the cloud may keep the refresh token)."""
+    return (stored.tokens.access_token, stored.refresh_hash) != (ours.tokens.access_token, ours.refresh_hash)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,8 +92,8 @@ class CredentialStore:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise StorageError(
-                f"What is stored for user {key!r} is no record of this SDK ({type(error).__name__}). Delete it and sign "
-                "the person in again."
+                f"What is stored for user {key!r} is no record of this SDK ({type(error).__name__}). Delete it and "
+                "sign the person in again."
             ) from None
 
     async def save_login(self, key: str, tokens: TokenSet, person: Mapping[str, Any] | None = None) -> Record:

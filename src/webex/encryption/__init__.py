@@ -1,0 +1,1 @@
+"""JOSE as Webex speaks it."""
