@@ -1,8 +1,8 @@
 """The sign-in of a browser: authorization code grant with state, PKCE (S256) and nonce.
 
 The pending login rests in the storage for ten minutes, under the hash of its state, and is taken by an atomic delete.
-The browser holds only a random secret; its hash is in the record, so that a login begun by one browser can't be finished
-by another.
+The browser holds only a random secret; its hash is in the record, so that a login begun by one browser can't be
+finished by another.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _RESERVED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A sign-in that has begun. Send the browser to `url`; keep `browser` in a cookie of this browser for `expires_in` s."""
+    """A sign-in that has begun. Send the browser to `url`; keep `browser` in its cookie for `expires_in` seconds."""
 
     url: str = field(repr=False)
     browser: str = field(repr=False)
@@ -134,8 +134,8 @@ class LoginFlow:
         pending = await self._access.take(NAMESPACE, self._path(state))
         if not isinstance(pending, Mapping):
             raise LoginError(
-                "This sign-in is not known here: it was begun elsewhere, used already, or took longer than ten minutes. "
-                "Begin again.",
+                "This sign-in is not known here: it was begun elsewhere, used already, or took longer than ten "
+                "minutes. Begin again.",
                 reason="state",
             )
         if self._pipeline.runtime.clock.time() - float(pending.get("begun") or 0) > LIFETIME:

@@ -16,7 +16,7 @@ def org_id_of(token: str) -> str:
         except (ValueError, DecodeError):
             claims = None
         if isinstance(claims, dict) and isinstance(claims.get("realm"), str):
-            return claims["realm"]
+            return str(claims["realm"])
     pieces = token.split("_")
     if len(pieces) == 3 and pieces[2]:
         return pieces[2]
