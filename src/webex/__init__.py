@@ -1,7 +1,7 @@
 """The Python SDK for Cisco Webex: sign in many users, keep their tokens, act for each of them.
 
-`AsyncIntegration` and `Integration` are one registered app with many users; `AsyncWebex` and `Webex` are one person's (or
-bot's) view of the cloud; `init` is the entry that the Node SDK's users know. Everything loads on first use.
+`AsyncIntegration` and `Integration` are one registered app with many users; `AsyncWebex` and `Webex` are one person's
+(or bot's) view of the cloud; `init` is the entry that the Node SDK's users know. Everything loads on first use.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def init(
     """Make an `AsyncWebex` the way the Node SDK's `Webex.init` does.
 
     `credentials` is a token in any shape that the Node SDK takes (text, mapping, nested mapping), or nothing: then the
-    token is read from the storage, and `await client.ready()` waits for that. `config` is the nested mapping of the Node
-    guide, with snake_case or camelCase names. Raises `ConfigurationError` when a setting is wrong.
+    token is read from the storage, and `await client.ready()` waits for that. `config` is the nested mapping of the
+    Node guide, with snake_case or camelCase names. Raises `ConfigurationError` when a setting is wrong.
     """
     from webex.client import AsyncWebex
 

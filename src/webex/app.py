@@ -247,7 +247,7 @@ class App:
         key = getattr(tokens, "key", None)
         if key is None:
             raise ConfigurationError(
-                "This client has a token of its own that is not kept in a storage; this call needs one made with storage=."
+                "This client has a token of its own that is not kept in a storage; this call needs storage=."
             )
         return str(key)
 

@@ -22,6 +22,7 @@ def environment(cloud: Cloud) -> dict[str, str]:
         "WEBEX_CLIENT_ID": accounts.CLIENT_ID,
         "WEBEX_CLIENT_SECRET": accounts.CLIENT_SECRET,
         "WEBEX_REDIRECT_URI": accounts.REDIRECT_URIS[0],
+        "WEBEX_SCOPE": "openid spark:all",
     }
     if cloud.ca_file is not None:
         variables["WEBEX_EMULATOR_CA"] = str(cloud.ca_file)
