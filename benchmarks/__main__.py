@@ -27,6 +27,7 @@ from benchmarks.arena import (
 )
 from tools.environments import EnvironmentUnavailableError
 
+ROOMS = 10_000  # as many as the sink has
 Entry = tuple[str, str, dict[str, int]]  # contestant, case, parameters
 
 
@@ -51,6 +52,8 @@ def rounds(started: dict[str, Contestant], entries: dict[str, Entry], count: int
         for label in labels[number % len(labels) :] + labels[: number % len(labels)]:
             name, case, parameters = entries[label]
             result = started[name].run(case, **parameters)
+            if result.get("count", ROOMS) != ROOMS:
+                raise ContestantError(f"{label} listed {result['count']} rooms of {ROOMS}.")
             if "n" in parameters and "seconds" in result:
                 result["each"] = result["seconds"] / parameters["n"]
             if number:
@@ -96,9 +99,10 @@ def main() -> int:
                     **{peer: (peer, "sequential", {"n": n}) for peer in PEERS},
                 },
             )
+            before = sink.spent()
             at_once = {}
             for width in (50, 500):
-                n = 2_000 // share
+                n = 4_000 // share
                 at_once[width] = measure(
                     f"people.me, {width} at once",
                     {
@@ -108,6 +112,8 @@ def main() -> int:
                         **{peer: (peer, "concurrent", {"n": n, "at_once": width}) for peer in PEERS},
                     },
                 )
+            after = sink.spent()
+            sink_seconds = (after[1] - before[1]) / (after[0] - before[0])
             listings = {}
             for size in (100, 1000):
                 listings[size] = measure(
@@ -123,7 +129,6 @@ def main() -> int:
             print("10,000 users", file=sys.stderr)
             with contestants((WEBEX,), sink.url) as alone:
                 users = alone[WEBEX].run("users", n=10_000 // share)
-            spent = sink.spent()
     except (ContestantError, EnvironmentUnavailableError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -135,7 +140,7 @@ def main() -> int:
         listings=listings,
         starts=starts,
         users=users,
-        sink=spent,
+        sink_seconds=sink_seconds,
         rounds=count,
     )
     if not options.quick:

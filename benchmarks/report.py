@@ -25,7 +25,7 @@ def write(
     listings: Mapping[int, Results],
     starts: Iterable[Start],
     users: Mapping[str, float],
-    sink: tuple[int, float],
+    sink_seconds: float,
     rounds: int,
 ) -> str:
     """The whole of RESULTS.md."""
@@ -33,7 +33,7 @@ def write(
     aims = [*_view_aims(views), *_call_aims(sequential, at_once), *_start_aims(started), *_list_aims(listings)]
     met = sum(1 for _, _, kept in aims if kept)
     parts = [
-        _introduction(rounds, sink),
+        _introduction(rounds, sink_seconds),
         f"## Aims\n\n{met} of {len(aims)} are met in this run.\n",
         _table(
             ("aim", "measured", ""), [(aim, measured, "met" if kept else "**missed**") for aim, measured, kept in aims]
@@ -53,8 +53,7 @@ def write(
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
-def _introduction(rounds: int, sink: tuple[int, float]) -> str:
-    requests, seconds = sink
+def _introduction(rounds: int, sink_seconds: float) -> str:
     node = subprocess.run([shutil.which("node") or "node", "--version"], capture_output=True, text=True, check=False)
     return (
         "# Results\n\nMade by `scripts/bench`. Read the ratios; the absolute numbers are this machine's.\n\n"
@@ -63,7 +62,7 @@ def _introduction(rounds: int, sink: tuple[int, float]) -> str:
         f"Node {node.stdout.strip().lstrip('v')}, "
         f"pyreqwest {version('pyreqwest')}, msgspec {version('msgspec')}.*\n\n"
         "One run, one sink for all: canned HTTP/1.1 answers over kept connections on loopback, written by Node "
-        f"straight to the socket ({seconds / requests * 1e6:.0f} µs of processor time a request, so that it is never "
+        f"straight to the socket ({sink_seconds * 1e6:.0f} µs of processor time for a `people.me`, so that it is never "
         f"what is measured). Every contestant is one process for the whole run; {rounds} rounds after a warm-up, "
         "contestants in turn within a round, medians. Peers are the published packages, unchanged; of npm `webex` the "
         "three modules that only load in browsers are left out.\n"
