@@ -99,7 +99,6 @@ def main() -> int:
                     **{peer: (peer, "sequential", {"n": n}) for peer in PEERS},
                 },
             )
-            before = sink.spent()
             at_once = {}
             for width in (50, 500):
                 n = 4_000 // share
@@ -112,6 +111,8 @@ def main() -> int:
                         **{peer: (peer, "concurrent", {"n": n, "at_once": width}) for peer in PEERS},
                     },
                 )
+            before = sink.spent()
+            started[PYREQWEST].run("concurrent", n=10_000 // share, at_once=50)
             after = sink.spent()
             sink_seconds = (after[1] - before[1]) / (after[0] - before[0])
             listings = {}
