@@ -62,8 +62,8 @@ def _introduction(rounds: int, sink_seconds: float) -> str:
         f"Node {node.stdout.strip().lstrip('v')}, "
         f"pyreqwest {version('pyreqwest')}, msgspec {version('msgspec')}.*\n\n"
         "One run, one sink for all: canned HTTP/1.1 answers over kept connections on loopback, written by Node "
-        f"straight to the socket ({sink_seconds * 1e6:.0f} µs of processor time for a `people.me`, 50 at once, so that it is never "
-        f"what is measured). Every contestant is one process for the whole run; {rounds} rounds after a warm-up, "
+        f"straight to the socket ({sink_seconds * 1e6:.0f} µs of processor time for a `people.me`, 50 at once, so that it "
+        f"is never what is measured). Every contestant is one process for the whole run; {rounds} rounds after a warm-up, "
         "contestants in turn within a round, medians. Peers are the published packages, unchanged; of npm `webex` the "
         "three modules that only load in browsers are left out.\n"
     )

@@ -29,9 +29,9 @@ async def sign_in(app: AsyncIntegration, number: int) -> str:
     """Sign a person in as a browser would; the sink's code names who it is."""
     from urllib.parse import parse_qs, urlsplit
 
-    login = await app.begin_login(browser=f"browser-{number}")
+    login = await app.begin_login()
     state = parse_qs(urlsplit(login.url).query)["state"][0]
-    signed_in = await app.finish_login({"code": f"user{number}", "state": state}, browser=f"browser-{number}")
+    signed_in = await app.finish_login({"code": f"user{number}", "state": state}, browser=login.browser)
     return signed_in.user.key
 
 

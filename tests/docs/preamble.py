@@ -15,8 +15,8 @@ PREAMBLES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "user": (
         ("consent", "integration"),
-        "_login = await integration.begin_login(browser='a browser')\n"
-        "user = (await integration.finish_login(consent(_login.url, 'alice'), browser='a browser')).user\n",
+        "_login = await integration.begin_login()\n"
+        "user = (await integration.finish_login(consent(_login.url, 'alice'), browser=_login.browser)).user\n",
     ),
     "consent": (
         (),

@@ -40,9 +40,9 @@ def variables(webex_cloud: Cloud, tmp_path: Path) -> dict[str, str]:
     settings = {"scope": "openid spark:all", "redirect_uri": webex_cloud.env["WEBEX_REDIRECT_URI"]}
     app = {"client_id": webex_cloud.env["WEBEX_CLIENT_ID"], "client_secret": webex_cloud.env["WEBEX_CLIENT_SECRET"]}
     with Integration(storage=SQLiteStorage(database), emulator_url=webex_cloud.url, **settings, **app) as integration:
-        login = integration.begin_login(browser="a browser")
+        login = integration.begin_login()
         back = urlsplit(webex_cloud.sign_in(login.url, as_="bob"))
-        key = integration.finish_login(dict(parse_qsl(back.query)), browser="a browser").user.key
+        key = integration.finish_login(dict(parse_qsl(back.query)), browser=login.browser).user.key
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("WEBEX_", "CISCOSPARK_"))}
     path = [str(APPS), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
     return {
