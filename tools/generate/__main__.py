@@ -1,4 +1,4 @@
-"""`python -m tools.generate facts OPENAPI_FOLDER` reads descriptions; `… code [--check]` writes, or compares, the code."""
+"""`python -m tools.generate facts OPENAPI_FOLDER` reads descriptions; `… code` writes the code."""
 
 from __future__ import annotations
 

@@ -206,12 +206,18 @@ def _method(operation: dict[str, Any], *, asynchronous: bool) -> str:
         call = f"return {kind}(self._session, {', '.join(passed)})"
     elif asynchronous:
         result = returned
-        call = f"{'return ' if returned != 'None' else ''}await self._session.execute({', '.join(passed)})"
+        call = _answered(f"await self._session.execute({', '.join(passed)})", returned)
     else:
         result = returned
-        call = f"{'return ' if returned != 'None' else ''}self._drive(self._session.execute({', '.join(passed)}))"
+        call = _answered(f"self._drive(self._session.execute({', '.join(passed)}))", returned)
     doc = _doc(operation, fields, bounded if listed else None, listed)
     return f"\n    {head}def {operation['name']}({', '.join(arguments)}) -> {result}:\n{doc}        {call}\n"
+
+
+def _answered(call: str, returned: str) -> str:
+    if returned in ("None", "Any"):
+        return call if returned == "None" else f"return {call}"
+    return f"answer: {returned} = {call}\n        return answer"
 
 
 def _returned(operation: dict[str, Any]) -> str:

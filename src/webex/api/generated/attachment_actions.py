@@ -27,14 +27,18 @@ class AsyncAttachmentActions(AsyncResource):
         message_id: string, in the body, required.
         inputs: object, in the body, required.
         """
-        return await self._session.execute(CREATE, body={"type": type, "messageId": message_id, "inputs": inputs})
+        answer: AttachmentAction = await self._session.execute(
+            CREATE, body={"type": type, "messageId": message_id, "inputs": inputs}
+        )
+        return answer
 
     async def get(self, id: str) -> AttachmentAction:
         """`GET /attachment/actions/{id}`.
 
         id: string, in the path, required.
         """
-        return await self._session.execute(GET, path={"id": id})
+        answer: AttachmentAction = await self._session.execute(GET, path={"id": id})
+        return answer
 
 
 class AttachmentActions(Resource):
@@ -47,13 +51,15 @@ class AttachmentActions(Resource):
         message_id: string, in the body, required.
         inputs: object, in the body, required.
         """
-        return self._drive(
+        answer: AttachmentAction = self._drive(
             self._session.execute(CREATE, body={"type": type, "messageId": message_id, "inputs": inputs})
         )
+        return answer
 
     def get(self, id: str) -> AttachmentAction:
         """`GET /attachment/actions/{id}`.
 
         id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET, path={"id": id}))
+        answer: AttachmentAction = self._drive(self._session.execute(GET, path={"id": id}))
+        return answer

@@ -39,7 +39,7 @@ class AsyncECMFolders(AsyncResource):
         item_id: string, in the body, required.
         default_folder: string, in the body, required.
         """
-        return await self._session.execute(
+        answer: ECMFolder = await self._session.execute(
             CREATE,
             body={
                 "roomId": room_id,
@@ -50,13 +50,15 @@ class AsyncECMFolders(AsyncResource):
                 "defaultFolder": default_folder,
             },
         )
+        return answer
 
     async def get(self, id: str) -> ECMFolder:
         """`GET /room/linkedFolders/{id}`.
 
         id: string, in the path, required.
         """
-        return await self._session.execute(GET, path={"id": id})
+        answer: ECMFolder = await self._session.execute(GET, path={"id": id})
+        return answer
 
     async def update(
         self,
@@ -79,7 +81,7 @@ class AsyncECMFolders(AsyncResource):
         item_id: string, in the body, required.
         default_folder: string, in the body, required.
         """
-        return await self._session.execute(
+        answer: ECMFolder = await self._session.execute(
             UPDATE,
             path={"id": id},
             body={
@@ -91,6 +93,7 @@ class AsyncECMFolders(AsyncResource):
                 "defaultFolder": default_folder,
             },
         )
+        return answer
 
     async def delete(self, id: str) -> None:
         """`DELETE /room/linkedFolders/{id}`.
@@ -123,7 +126,7 @@ class ECMFolders(Resource):
         item_id: string, in the body, required.
         default_folder: string, in the body, required.
         """
-        return self._drive(
+        answer: ECMFolder = self._drive(
             self._session.execute(
                 CREATE,
                 body={
@@ -136,13 +139,15 @@ class ECMFolders(Resource):
                 },
             )
         )
+        return answer
 
     def get(self, id: str) -> ECMFolder:
         """`GET /room/linkedFolders/{id}`.
 
         id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET, path={"id": id}))
+        answer: ECMFolder = self._drive(self._session.execute(GET, path={"id": id}))
+        return answer
 
     def update(
         self,
@@ -165,7 +170,7 @@ class ECMFolders(Resource):
         item_id: string, in the body, required.
         default_folder: string, in the body, required.
         """
-        return self._drive(
+        answer: ECMFolder = self._drive(
             self._session.execute(
                 UPDATE,
                 path={"id": id},
@@ -179,6 +184,7 @@ class ECMFolders(Resource):
                 },
             )
         )
+        return answer
 
     def delete(self, id: str) -> None:
         """`DELETE /room/linkedFolders/{id}`.

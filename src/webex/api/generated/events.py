@@ -78,7 +78,8 @@ class AsyncEvents(AsyncResource):
 
         event_id: string, in the path, required.
         """
-        return await self._session.execute(GET, path={"eventId": event_id})
+        answer: Event = await self._session.execute(GET, path={"eventId": event_id})
+        return answer
 
 
 class Events(Resource):
@@ -143,4 +144,5 @@ class Events(Resource):
 
         event_id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET, path={"eventId": event_id}))
+        answer: Event = self._drive(self._session.execute(GET, path={"eventId": event_id}))
+        return answer

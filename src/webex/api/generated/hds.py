@@ -45,7 +45,10 @@ class AsyncHDS(AsyncResource):
 
         cluster_id: string, in the path, required.
         """
-        return await self._session.execute(GET_CLUSTER, path={"clusterId": cluster_id})
+        answer: builtins.list[ClusterDetailsResponseOrgLevel] = await self._session.execute(
+            GET_CLUSTER, path={"clusterId": cluster_id}
+        )
+        return answer
 
     async def get_cluster_availability(
         self, cluster_id: str, *, from_: datetime | str, to: datetime | str
@@ -56,16 +59,20 @@ class AsyncHDS(AsyncResource):
         from_: timestamp, in the query, required.
         to: timestamp, in the query, required.
         """
-        return await self._session.execute(
+        answer: builtins.list[ClustersAvailabilityDetailsItems] = await self._session.execute(
             GET_CLUSTER_AVAILABILITY, path={"clusterId": cluster_id}, query={"from": from_, "to": to}
         )
+        return answer
 
     async def get_multi_tenant_organization(self, organization_id: str) -> MultiTenantHDSOrgDetailsResponse:
         """`GET /hds/organizations/{organizationId}/tenants`.
 
         organization_id: string, in the path, required.
         """
-        return await self._session.execute(GET_MULTI_TENANT_ORGANIZATION, path={"organizationId": organization_id})
+        answer: MultiTenantHDSOrgDetailsResponse = await self._session.execute(
+            GET_MULTI_TENANT_ORGANIZATION, path={"organizationId": organization_id}
+        )
+        return answer
 
     async def get_network_test_results_for_node(
         self, node_id: str, *, trigger_type: Literal["OnDemand", "Periodic", "All"] | str | Unset = UNSET
@@ -75,30 +82,38 @@ class AsyncHDS(AsyncResource):
         node_id: string, in the path, required.
         trigger_type: string, in the query, one of OnDemand, Periodic, All.
         """
-        return await self._session.execute(
+        answer: NetworkTestsResultsResponse = await self._session.execute(
             GET_NETWORK_TEST_RESULTS_FOR_NODE, path={"nodeId": node_id}, query={"triggerType": trigger_type}
         )
+        return answer
 
     async def get_node(self, node_id: str) -> builtins.list[NodeDetailsItems]:
         """`GET /hds/nodes/{nodeId}`.
 
         node_id: string, in the path, required.
         """
-        return await self._session.execute(GET_NODE, path={"nodeId": node_id})
+        answer: builtins.list[NodeDetailsItems] = await self._session.execute(GET_NODE, path={"nodeId": node_id})
+        return answer
 
     async def get_organization(self, organization_id: str) -> builtins.list[OrgDetailsItems]:
         """`GET /hds/organizations/{organizationId}`.
 
         organization_id: string, in the path, required.
         """
-        return await self._session.execute(GET_ORGANIZATION, path={"organizationId": organization_id})
+        answer: builtins.list[OrgDetailsItems] = await self._session.execute(
+            GET_ORGANIZATION, path={"organizationId": organization_id}
+        )
+        return answer
 
     async def get_organization_database(self, organization_id: str) -> DatabaseDetailsResponse:
         """`GET /hds/organizations/{organizationId}/database`.
 
         organization_id: string, in the path, required.
         """
-        return await self._session.execute(GET_ORGANIZATION_DATABASE, path={"organizationId": organization_id})
+        answer: DatabaseDetailsResponse = await self._session.execute(
+            GET_ORGANIZATION_DATABASE, path={"organizationId": organization_id}
+        )
+        return answer
 
 
 class HDS(Resource):
@@ -109,7 +124,10 @@ class HDS(Resource):
 
         cluster_id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET_CLUSTER, path={"clusterId": cluster_id}))
+        answer: builtins.list[ClusterDetailsResponseOrgLevel] = self._drive(
+            self._session.execute(GET_CLUSTER, path={"clusterId": cluster_id})
+        )
+        return answer
 
     def get_cluster_availability(
         self, cluster_id: str, *, from_: datetime | str, to: datetime | str
@@ -120,20 +138,22 @@ class HDS(Resource):
         from_: timestamp, in the query, required.
         to: timestamp, in the query, required.
         """
-        return self._drive(
+        answer: builtins.list[ClustersAvailabilityDetailsItems] = self._drive(
             self._session.execute(
                 GET_CLUSTER_AVAILABILITY, path={"clusterId": cluster_id}, query={"from": from_, "to": to}
             )
         )
+        return answer
 
     def get_multi_tenant_organization(self, organization_id: str) -> MultiTenantHDSOrgDetailsResponse:
         """`GET /hds/organizations/{organizationId}/tenants`.
 
         organization_id: string, in the path, required.
         """
-        return self._drive(
+        answer: MultiTenantHDSOrgDetailsResponse = self._drive(
             self._session.execute(GET_MULTI_TENANT_ORGANIZATION, path={"organizationId": organization_id})
         )
+        return answer
 
     def get_network_test_results_for_node(
         self, node_id: str, *, trigger_type: Literal["OnDemand", "Periodic", "All"] | str | Unset = UNSET
@@ -143,29 +163,37 @@ class HDS(Resource):
         node_id: string, in the path, required.
         trigger_type: string, in the query, one of OnDemand, Periodic, All.
         """
-        return self._drive(
+        answer: NetworkTestsResultsResponse = self._drive(
             self._session.execute(
                 GET_NETWORK_TEST_RESULTS_FOR_NODE, path={"nodeId": node_id}, query={"triggerType": trigger_type}
             )
         )
+        return answer
 
     def get_node(self, node_id: str) -> builtins.list[NodeDetailsItems]:
         """`GET /hds/nodes/{nodeId}`.
 
         node_id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET_NODE, path={"nodeId": node_id}))
+        answer: builtins.list[NodeDetailsItems] = self._drive(self._session.execute(GET_NODE, path={"nodeId": node_id}))
+        return answer
 
     def get_organization(self, organization_id: str) -> builtins.list[OrgDetailsItems]:
         """`GET /hds/organizations/{organizationId}`.
 
         organization_id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET_ORGANIZATION, path={"organizationId": organization_id}))
+        answer: builtins.list[OrgDetailsItems] = self._drive(
+            self._session.execute(GET_ORGANIZATION, path={"organizationId": organization_id})
+        )
+        return answer
 
     def get_organization_database(self, organization_id: str) -> DatabaseDetailsResponse:
         """`GET /hds/organizations/{organizationId}/database`.
 
         organization_id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET_ORGANIZATION_DATABASE, path={"organizationId": organization_id}))
+        answer: DatabaseDetailsResponse = self._drive(
+            self._session.execute(GET_ORGANIZATION_DATABASE, path={"organizationId": organization_id})
+        )
+        return answer

@@ -59,17 +59,19 @@ class AsyncMemberships(AsyncResource):
         person_email: string, in the body.
         is_moderator: boolean, in the body.
         """
-        return await self._session.execute(
+        answer: Membership = await self._session.execute(
             CREATE,
             body={"roomId": room_id, "personId": person_id, "personEmail": person_email, "isModerator": is_moderator},
         )
+        return answer
 
     async def get(self, membership_id: str) -> Membership:
         """`GET /memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
         """
-        return await self._session.execute(GET, path={"membershipId": membership_id})
+        answer: Membership = await self._session.execute(GET, path={"membershipId": membership_id})
+        return answer
 
     async def update(self, membership_id: str, *, is_moderator: bool, is_room_hidden: bool) -> Membership:
         """`PUT /memberships/{membershipId}`.
@@ -78,11 +80,12 @@ class AsyncMemberships(AsyncResource):
         is_moderator: boolean, in the body, required.
         is_room_hidden: boolean, in the body, required.
         """
-        return await self._session.execute(
+        answer: Membership = await self._session.execute(
             UPDATE,
             path={"membershipId": membership_id},
             body={"isModerator": is_moderator, "isRoomHidden": is_room_hidden},
         )
+        return answer
 
     async def delete(self, membership_id: str) -> None:
         """`DELETE /memberships/{membershipId}`.
@@ -135,7 +138,7 @@ class Memberships(Resource):
         person_email: string, in the body.
         is_moderator: boolean, in the body.
         """
-        return self._drive(
+        answer: Membership = self._drive(
             self._session.execute(
                 CREATE,
                 body={
@@ -146,13 +149,15 @@ class Memberships(Resource):
                 },
             )
         )
+        return answer
 
     def get(self, membership_id: str) -> Membership:
         """`GET /memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET, path={"membershipId": membership_id}))
+        answer: Membership = self._drive(self._session.execute(GET, path={"membershipId": membership_id}))
+        return answer
 
     def update(self, membership_id: str, *, is_moderator: bool, is_room_hidden: bool) -> Membership:
         """`PUT /memberships/{membershipId}`.
@@ -161,13 +166,14 @@ class Memberships(Resource):
         is_moderator: boolean, in the body, required.
         is_room_hidden: boolean, in the body, required.
         """
-        return self._drive(
+        answer: Membership = self._drive(
             self._session.execute(
                 UPDATE,
                 path={"membershipId": membership_id},
                 body={"isModerator": is_moderator, "isRoomHidden": is_room_hidden},
             )
         )
+        return answer
 
     def delete(self, membership_id: str) -> None:
         """`DELETE /memberships/{membershipId}`.

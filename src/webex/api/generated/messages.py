@@ -85,7 +85,8 @@ class AsyncMessages(AsyncResource):
 
         message_id: string, in the path, required.
         """
-        return await self._session.execute(GET, path={"messageId": message_id})
+        answer: Message = await self._session.execute(GET, path={"messageId": message_id})
+        return answer
 
     async def update(
         self, message_id: str, *, room_id: str, text: str | None | Unset = UNSET, markdown: str | None | Unset = UNSET
@@ -97,9 +98,10 @@ class AsyncMessages(AsyncResource):
         text: string, in the body.
         markdown: string, in the body.
         """
-        return await self._session.execute(
+        answer: Message = await self._session.execute(
             UPDATE, path={"messageId": message_id}, body={"roomId": room_id, "text": text, "markdown": markdown}
         )
+        return answer
 
     async def delete(self, message_id: str) -> None:
         """`DELETE /messages/{messageId}`.
@@ -174,7 +176,8 @@ class Messages(Resource):
 
         message_id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET, path={"messageId": message_id}))
+        answer: Message = self._drive(self._session.execute(GET, path={"messageId": message_id}))
+        return answer
 
     def update(
         self, message_id: str, *, room_id: str, text: str | None | Unset = UNSET, markdown: str | None | Unset = UNSET
@@ -186,11 +189,12 @@ class Messages(Resource):
         text: string, in the body.
         markdown: string, in the body.
         """
-        return self._drive(
+        answer: Message = self._drive(
             self._session.execute(
                 UPDATE, path={"messageId": message_id}, body={"roomId": room_id, "text": text, "markdown": markdown}
             )
         )
+        return answer
 
     def delete(self, message_id: str) -> None:
         """`DELETE /messages/{messageId}`.

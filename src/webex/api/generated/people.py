@@ -28,7 +28,8 @@ class AsyncPeople(AsyncResource):
 
         calling_data: boolean, in the query, default False.
         """
-        return await self._session.execute(ME, query={"callingData": calling_data})
+        answer: Person = await self._session.execute(ME, query={"callingData": calling_data})
+        return answer
 
     def list(
         self,
@@ -119,7 +120,7 @@ class AsyncPeople(AsyncResource):
         addresses: list of object, in the body.
         site_urls: list of string, in the body.
         """
-        return await self._session.execute(
+        answer: Person = await self._session.execute(
             CREATE,
             query={"callingData": calling_data, "minResponse": min_response},
             body={
@@ -142,6 +143,7 @@ class AsyncPeople(AsyncResource):
                 "siteUrls": site_urls,
             },
         )
+        return answer
 
     async def get(self, person_id: str, *, calling_data: bool | Unset = UNSET) -> Person:
         """`GET /people/{personId}`.
@@ -149,7 +151,10 @@ class AsyncPeople(AsyncResource):
         person_id: string, in the path, required.
         calling_data: boolean, in the query, default False.
         """
-        return await self._session.execute(GET, path={"personId": person_id}, query={"callingData": calling_data})
+        answer: Person = await self._session.execute(
+            GET, path={"personId": person_id}, query={"callingData": calling_data}
+        )
+        return answer
 
     async def update(
         self,
@@ -204,7 +209,7 @@ class AsyncPeople(AsyncResource):
         site_urls: list of string, in the body.
         login_enabled: boolean, in the body.
         """
-        return await self._session.execute(
+        answer: Person = await self._session.execute(
             UPDATE,
             path={"personId": person_id},
             query={"callingData": calling_data, "showAllTypes": show_all_types, "minResponse": min_response},
@@ -230,6 +235,7 @@ class AsyncPeople(AsyncResource):
                 "loginEnabled": login_enabled,
             },
         )
+        return answer
 
     async def delete(self, person_id: str) -> None:
         """`DELETE /people/{personId}`.
@@ -247,7 +253,8 @@ class People(Resource):
 
         calling_data: boolean, in the query, default False.
         """
-        return self._drive(self._session.execute(ME, query={"callingData": calling_data}))
+        answer: Person = self._drive(self._session.execute(ME, query={"callingData": calling_data}))
+        return answer
 
     def list(
         self,
@@ -338,7 +345,7 @@ class People(Resource):
         addresses: list of object, in the body.
         site_urls: list of string, in the body.
         """
-        return self._drive(
+        answer: Person = self._drive(
             self._session.execute(
                 CREATE,
                 query={"callingData": calling_data, "minResponse": min_response},
@@ -363,6 +370,7 @@ class People(Resource):
                 },
             )
         )
+        return answer
 
     def get(self, person_id: str, *, calling_data: bool | Unset = UNSET) -> Person:
         """`GET /people/{personId}`.
@@ -370,9 +378,10 @@ class People(Resource):
         person_id: string, in the path, required.
         calling_data: boolean, in the query, default False.
         """
-        return self._drive(
+        answer: Person = self._drive(
             self._session.execute(GET, path={"personId": person_id}, query={"callingData": calling_data})
         )
+        return answer
 
     def update(
         self,
@@ -427,7 +436,7 @@ class People(Resource):
         site_urls: list of string, in the body.
         login_enabled: boolean, in the body.
         """
-        return self._drive(
+        answer: Person = self._drive(
             self._session.execute(
                 UPDATE,
                 path={"personId": person_id},
@@ -455,6 +464,7 @@ class People(Resource):
                 },
             )
         )
+        return answer
 
     def delete(self, person_id: str) -> None:
         """`DELETE /people/{personId}`.

@@ -34,16 +34,18 @@ class AsyncRoomTabs(AsyncResource):
         content_url: string, in the body, required.
         display_name: string, in the body, required.
         """
-        return await self._session.execute(
+        answer: RoomTab = await self._session.execute(
             CREATE, body={"roomId": room_id, "contentUrl": content_url, "displayName": display_name}
         )
+        return answer
 
     async def get(self, id: str) -> RoomTab:
         """`GET /room/tabs/{id}`.
 
         id: string, in the path, required.
         """
-        return await self._session.execute(GET, path={"id": id})
+        answer: RoomTab = await self._session.execute(GET, path={"id": id})
+        return answer
 
     async def update(self, id: str, *, room_id: str, content_url: str, display_name: str) -> RoomTab:
         """`PUT /room/tabs/{id}`.
@@ -53,9 +55,10 @@ class AsyncRoomTabs(AsyncResource):
         content_url: string, in the body, required.
         display_name: string, in the body, required.
         """
-        return await self._session.execute(
+        answer: RoomTab = await self._session.execute(
             UPDATE, path={"id": id}, body={"roomId": room_id, "contentUrl": content_url, "displayName": display_name}
         )
+        return answer
 
     async def delete(self, id: str) -> None:
         """`DELETE /room/tabs/{id}`.
@@ -83,18 +86,20 @@ class RoomTabs(Resource):
         content_url: string, in the body, required.
         display_name: string, in the body, required.
         """
-        return self._drive(
+        answer: RoomTab = self._drive(
             self._session.execute(
                 CREATE, body={"roomId": room_id, "contentUrl": content_url, "displayName": display_name}
             )
         )
+        return answer
 
     def get(self, id: str) -> RoomTab:
         """`GET /room/tabs/{id}`.
 
         id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET, path={"id": id}))
+        answer: RoomTab = self._drive(self._session.execute(GET, path={"id": id}))
+        return answer
 
     def update(self, id: str, *, room_id: str, content_url: str, display_name: str) -> RoomTab:
         """`PUT /room/tabs/{id}`.
@@ -104,13 +109,14 @@ class RoomTabs(Resource):
         content_url: string, in the body, required.
         display_name: string, in the body, required.
         """
-        return self._drive(
+        answer: RoomTab = self._drive(
             self._session.execute(
                 UPDATE,
                 path={"id": id},
                 body={"roomId": room_id, "contentUrl": content_url, "displayName": display_name},
             )
         )
+        return answer
 
     def delete(self, id: str) -> None:
         """`DELETE /room/tabs/{id}`.

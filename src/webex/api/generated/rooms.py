@@ -82,7 +82,7 @@ class AsyncRooms(AsyncResource):
         description: string, in the body.
         is_announcement_only: boolean, in the body.
         """
-        return await self._session.execute(
+        answer: Room = await self._session.execute(
             CREATE,
             body={
                 "title": title,
@@ -94,13 +94,15 @@ class AsyncRooms(AsyncResource):
                 "isAnnouncementOnly": is_announcement_only,
             },
         )
+        return answer
 
     async def get(self, room_id: str) -> Room:
         """`GET /rooms/{roomId}`.
 
         room_id: string, in the path, required.
         """
-        return await self._session.execute(GET, path={"roomId": room_id})
+        answer: Room = await self._session.execute(GET, path={"roomId": room_id})
+        return answer
 
     async def update(
         self,
@@ -127,7 +129,7 @@ class AsyncRooms(AsyncResource):
         is_announcement_only: boolean, in the body.
         is_read_only: boolean, in the body.
         """
-        return await self._session.execute(
+        answer: Room = await self._session.execute(
             UPDATE,
             path={"roomId": room_id},
             body={
@@ -141,6 +143,7 @@ class AsyncRooms(AsyncResource):
                 "isReadOnly": is_read_only,
             },
         )
+        return answer
 
     async def delete(self, room_id: str) -> None:
         """`DELETE /rooms/{roomId}`.
@@ -154,7 +157,8 @@ class AsyncRooms(AsyncResource):
 
         room_id: string, in the path, required.
         """
-        return await self._session.execute(GET_MEETING_INFO, path={"roomId": room_id})
+        answer: RoomMeetingDetails = await self._session.execute(GET_MEETING_INFO, path={"roomId": room_id})
+        return answer
 
 
 class Rooms(Resource):
@@ -219,7 +223,7 @@ class Rooms(Resource):
         description: string, in the body.
         is_announcement_only: boolean, in the body.
         """
-        return self._drive(
+        answer: Room = self._drive(
             self._session.execute(
                 CREATE,
                 body={
@@ -233,13 +237,15 @@ class Rooms(Resource):
                 },
             )
         )
+        return answer
 
     def get(self, room_id: str) -> Room:
         """`GET /rooms/{roomId}`.
 
         room_id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET, path={"roomId": room_id}))
+        answer: Room = self._drive(self._session.execute(GET, path={"roomId": room_id}))
+        return answer
 
     def update(
         self,
@@ -266,7 +272,7 @@ class Rooms(Resource):
         is_announcement_only: boolean, in the body.
         is_read_only: boolean, in the body.
         """
-        return self._drive(
+        answer: Room = self._drive(
             self._session.execute(
                 UPDATE,
                 path={"roomId": room_id},
@@ -282,6 +288,7 @@ class Rooms(Resource):
                 },
             )
         )
+        return answer
 
     def delete(self, room_id: str) -> None:
         """`DELETE /rooms/{roomId}`.
@@ -295,4 +302,5 @@ class Rooms(Resource):
 
         room_id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET_MEETING_INFO, path={"roomId": room_id}))
+        answer: RoomMeetingDetails = self._drive(self._session.execute(GET_MEETING_INFO, path={"roomId": room_id}))
+        return answer

@@ -45,17 +45,19 @@ class AsyncTeamMemberships(AsyncResource):
         person_email: string, in the body.
         is_moderator: boolean, in the body.
         """
-        return await self._session.execute(
+        answer: TeamMembership = await self._session.execute(
             CREATE,
             body={"teamId": team_id, "personId": person_id, "personEmail": person_email, "isModerator": is_moderator},
         )
+        return answer
 
     async def get(self, membership_id: str) -> TeamMembership:
         """`GET /team/memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
         """
-        return await self._session.execute(GET, path={"membershipId": membership_id})
+        answer: TeamMembership = await self._session.execute(GET, path={"membershipId": membership_id})
+        return answer
 
     async def update(self, membership_id: str, *, is_moderator: bool) -> TeamMembership:
         """`PUT /team/memberships/{membershipId}`.
@@ -63,9 +65,10 @@ class AsyncTeamMemberships(AsyncResource):
         membership_id: string, in the path, required.
         is_moderator: boolean, in the body, required.
         """
-        return await self._session.execute(
+        answer: TeamMembership = await self._session.execute(
             UPDATE, path={"membershipId": membership_id}, body={"isModerator": is_moderator}
         )
+        return answer
 
     async def delete(self, membership_id: str) -> None:
         """`DELETE /team/memberships/{membershipId}`.
@@ -102,7 +105,7 @@ class TeamMemberships(Resource):
         person_email: string, in the body.
         is_moderator: boolean, in the body.
         """
-        return self._drive(
+        answer: TeamMembership = self._drive(
             self._session.execute(
                 CREATE,
                 body={
@@ -113,13 +116,15 @@ class TeamMemberships(Resource):
                 },
             )
         )
+        return answer
 
     def get(self, membership_id: str) -> TeamMembership:
         """`GET /team/memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET, path={"membershipId": membership_id}))
+        answer: TeamMembership = self._drive(self._session.execute(GET, path={"membershipId": membership_id}))
+        return answer
 
     def update(self, membership_id: str, *, is_moderator: bool) -> TeamMembership:
         """`PUT /team/memberships/{membershipId}`.
@@ -127,9 +132,10 @@ class TeamMemberships(Resource):
         membership_id: string, in the path, required.
         is_moderator: boolean, in the body, required.
         """
-        return self._drive(
+        answer: TeamMembership = self._drive(
             self._session.execute(UPDATE, path={"membershipId": membership_id}, body={"isModerator": is_moderator})
         )
+        return answer
 
     def delete(self, membership_id: str) -> None:
         """`DELETE /team/memberships/{membershipId}`.

@@ -33,7 +33,8 @@ class AsyncTeams(AsyncResource):
         name: string, in the body, required.
         description: string, in the body.
         """
-        return await self._session.execute(CREATE, body={"name": name, "description": description})
+        answer: Team = await self._session.execute(CREATE, body={"name": name, "description": description})
+        return answer
 
     async def get(self, team_id: str, *, description: str | Unset = UNSET) -> Team:
         """`GET /teams/{teamId}`.
@@ -41,7 +42,8 @@ class AsyncTeams(AsyncResource):
         team_id: string, in the path, required.
         description: string, in the query.
         """
-        return await self._session.execute(GET, path={"teamId": team_id}, query={"description": description})
+        answer: Team = await self._session.execute(GET, path={"teamId": team_id}, query={"description": description})
+        return answer
 
     async def update(self, team_id: str, *, name: str, description: str | None | Unset = UNSET) -> Team:
         """`PUT /teams/{teamId}`.
@@ -50,9 +52,10 @@ class AsyncTeams(AsyncResource):
         name: string, in the body, required.
         description: string, in the body.
         """
-        return await self._session.execute(
+        answer: Team = await self._session.execute(
             UPDATE, path={"teamId": team_id}, body={"name": name, "description": description}
         )
+        return answer
 
     async def delete(self, team_id: str) -> None:
         """`DELETE /teams/{teamId}`.
@@ -79,7 +82,8 @@ class Teams(Resource):
         name: string, in the body, required.
         description: string, in the body.
         """
-        return self._drive(self._session.execute(CREATE, body={"name": name, "description": description}))
+        answer: Team = self._drive(self._session.execute(CREATE, body={"name": name, "description": description}))
+        return answer
 
     def get(self, team_id: str, *, description: str | Unset = UNSET) -> Team:
         """`GET /teams/{teamId}`.
@@ -87,7 +91,10 @@ class Teams(Resource):
         team_id: string, in the path, required.
         description: string, in the query.
         """
-        return self._drive(self._session.execute(GET, path={"teamId": team_id}, query={"description": description}))
+        answer: Team = self._drive(
+            self._session.execute(GET, path={"teamId": team_id}, query={"description": description})
+        )
+        return answer
 
     def update(self, team_id: str, *, name: str, description: str | None | Unset = UNSET) -> Team:
         """`PUT /teams/{teamId}`.
@@ -96,9 +103,10 @@ class Teams(Resource):
         name: string, in the body, required.
         description: string, in the body.
         """
-        return self._drive(
+        answer: Team = self._drive(
             self._session.execute(UPDATE, path={"teamId": team_id}, body={"name": name, "description": description})
         )
+        return answer
 
     def delete(self, team_id: str) -> None:
         """`DELETE /teams/{teamId}`.

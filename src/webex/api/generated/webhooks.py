@@ -84,7 +84,7 @@ class AsyncWebhooks(AsyncResource):
         secret: string, in the body.
         owned_by: string, in the body.
         """
-        return await self._session.execute(
+        answer: Webhook = await self._session.execute(
             CREATE,
             body={
                 "name": name,
@@ -96,13 +96,15 @@ class AsyncWebhooks(AsyncResource):
                 "ownedBy": owned_by,
             },
         )
+        return answer
 
     async def get(self, webhook_id: str) -> Webhook:
         """`GET /webhooks/{webhookId}`.
 
         webhook_id: string, in the path, required.
         """
-        return await self._session.execute(GET, path={"webhookId": webhook_id})
+        answer: Webhook = await self._session.execute(GET, path={"webhookId": webhook_id})
+        return answer
 
     async def update(
         self,
@@ -123,11 +125,12 @@ class AsyncWebhooks(AsyncResource):
         owned_by: string, in the body.
         status: string, in the body, one of active.
         """
-        return await self._session.execute(
+        answer: Webhook = await self._session.execute(
             UPDATE,
             path={"webhookId": webhook_id},
             body={"name": name, "targetUrl": target_url, "secret": secret, "ownedBy": owned_by, "status": status},
         )
+        return answer
 
     async def delete(self, webhook_id: str) -> None:
         """`DELETE /webhooks/{webhookId}`.
@@ -203,7 +206,7 @@ class Webhooks(Resource):
         secret: string, in the body.
         owned_by: string, in the body.
         """
-        return self._drive(
+        answer: Webhook = self._drive(
             self._session.execute(
                 CREATE,
                 body={
@@ -217,13 +220,15 @@ class Webhooks(Resource):
                 },
             )
         )
+        return answer
 
     def get(self, webhook_id: str) -> Webhook:
         """`GET /webhooks/{webhookId}`.
 
         webhook_id: string, in the path, required.
         """
-        return self._drive(self._session.execute(GET, path={"webhookId": webhook_id}))
+        answer: Webhook = self._drive(self._session.execute(GET, path={"webhookId": webhook_id}))
+        return answer
 
     def update(
         self,
@@ -244,13 +249,14 @@ class Webhooks(Resource):
         owned_by: string, in the body.
         status: string, in the body, one of active.
         """
-        return self._drive(
+        answer: Webhook = self._drive(
             self._session.execute(
                 UPDATE,
                 path={"webhookId": webhook_id},
                 body={"name": name, "targetUrl": target_url, "secret": secret, "ownedBy": owned_by, "status": status},
             )
         )
+        return answer
 
     def delete(self, webhook_id: str) -> None:
         """`DELETE /webhooks/{webhookId}`.
