@@ -1,0 +1,107 @@
+"""Long markdown in parts that the cloud takes: at most 7,439 bytes each (cloud-facts §4).
+
+Parts joined give the text back byte for byte, but for the fences of a code block that had to be divided: its part is
+closed, and the next one opened again with the same words. Cuts are made at paragraphs, else lines, else words, else
+characters; never inside a character.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from webex.errors import ConfigurationError
+
+MOST_BYTES: Final = 7439
+_FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
+
+
+def split_markdown(text: str, most: int = MOST_BYTES) -> list[str]:
+    """The parts of a text, each at most `most` bytes of UTF-8; one part when it fits."""
+    if most < 64:
+        raise ConfigurationError("A part must be allowed at least 64 bytes.")
+    parts: list[str] = []
+    prefix = ""
+    rest = text
+    while len((prefix + rest).encode()) > most:
+        room = most - len(prefix.encode())
+        head = _cut(rest, room)
+        fence = _open_fence(prefix + head)
+        if fence is not None:
+            before = _fence_start(prefix + head)
+            whole = len(prefix) < before and _block_bytes(rest[before - len(prefix) :], fence) <= most
+            if whole:
+                head = rest[: before - len(prefix)]  # the block fits into a part of its own
+                fence = None
+            else:
+                marker = fence.split(None, 1)[0] if fence.split() else fence
+                closing = f"\n{re.match(r'[`~]+', marker.strip()).group(0)}"  # type: ignore[union-attr]  # it is a fence
+                head = _cut(rest, room - len(closing.encode()))
+                fence = _open_fence(prefix + head)
+                if fence is not None:
+                    joined = prefix + head
+                    parts.append(joined + (closing[1:] if joined.endswith("\n") else closing))
+                    prefix, rest = fence + "\n", rest[len(head) :].removeprefix("" if head.endswith("\n") else "\n")
+                    continue
+        parts.append(prefix + head)
+        prefix, rest = "", rest[len(head) :]
+    if prefix + rest or not parts:
+        parts.append(prefix + rest)
+    return parts
+
+
+def _cut(text: str, room: int) -> str:
+    """The longest good beginning of at most `room` bytes; at least one character."""
+    head = text.encode()[:room].decode("utf-8", "ignore")
+    if len(head) == len(text):
+        return head
+    for mark in ("\n\n", "\n", " "):
+        at = head.rfind(mark)
+        if at > len(head) // 4:
+            return head[: at + len(mark)]
+    while head and len(head) < len(text) and (text[len(head)] == "\u200d" or text[len(head)] in "\ufe0f\u20e3"):
+        head = head[:-1]  # a joined emoji stays whole
+    return head or text[:1]
+
+
+def _open_fence(text: str) -> str | None:
+    """The line that opened a code block which is still open at the end, or None."""
+    opened: str | None = None
+    for line in text.split("\n"):
+        match = _FENCE.match(line)
+        if match is None:
+            continue
+        if opened is None:
+            opened = line
+        else:
+            own = _FENCE.match(opened)
+            assert own is not None
+            if match.group(1).startswith(own.group(1)) and not match.group(2).strip():
+                opened = None
+    return opened
+
+
+def _fence_start(text: str) -> int:
+    """Where the code block that is open at the end begins."""
+    place, start, opened = 0, 0, False
+    for line in text.split("\n"):
+        match = _FENCE.match(line)
+        if match is not None:
+            opened = not opened
+            if opened:
+                start = place
+        place += len(line) + 1
+    return start
+
+
+def _block_bytes(text: str, fence: str) -> int:
+    """How many bytes the code block has with which the text begins."""
+    own = _FENCE.match(fence)
+    assert own is not None
+    length = 0
+    for number, line in enumerate(text.split("\n")):
+        length += len(line.encode()) + 1
+        match = _FENCE.match(line)
+        if number and match is not None and match.group(1).startswith(own.group(1)) and not match.group(2).strip():
+            break
+    return length
