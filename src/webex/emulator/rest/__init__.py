@@ -1,0 +1,1 @@
+"""The REST API of the emulated cloud: one file a service, over one state."""
