@@ -62,9 +62,10 @@ def _introduction(rounds: int, sink_seconds: float) -> str:
         f"Node {node.stdout.strip().lstrip('v')}, "
         f"pyreqwest {version('pyreqwest')}, msgspec {version('msgspec')}.*\n\n"
         "One run, one sink for all: canned HTTP/1.1 answers over kept connections on loopback, written by Node "
-        f"straight to the socket ({sink_seconds * 1e6:.0f} µs of processor time for a `people.me`, 50 at once, so that it "
-        f"is never what is measured). Every contestant is one process for the whole run; {rounds} rounds after a warm-up, "
-        "contestants in turn within a round, medians. Peers are the published packages, unchanged; of npm `webex` the "
+        f"straight to the socket ({sink_seconds * 1e6:.0f} µs of processor time for a `people.me`, 50 at once, "
+        "so that it is never what is measured). Every contestant is one process for the whole run; "
+        f"{rounds} rounds after a warm-up, contestants in turn within a round, medians. "
+        "Peers are the published packages, unchanged; of npm `webex` the "
         "three modules that only load in browsers are left out.\n"
     )
 
@@ -185,7 +186,8 @@ def _users(users: Mapping[str, float]) -> str:
         f"{users['users']:,.0f} people sign in (state, PKCE, code exchange, `people/me`), and each one's view makes "
         "a call; storage in memory, all views alive.\n\n"
         f"- {users['signed_in_bytes'] / 1000:.1f} KB a user once signed in, "
-        f"{users['each_bytes'] / 1000:.1f} KB with a view that has made its call\n"
+        f"{users['each_bytes'] / 1000:.1f} KB with a view that has made its call "
+        f"(as Python allocated it)\n"
         f"- {users['sign_in_seconds'] * 1e3:.2f} ms a sign-in, "
         f"{users['call_seconds'] * 1e6:,.0f} µs a user's first call\n"
     )

@@ -14,7 +14,7 @@ const person = (n) => ({
   id: id('PEOPLE', uuid(n)), emails: [`person${n}@example.com`], phoneNumbers: [], displayName: `Person ${n}`,
   nickName: 'Person', firstName: 'Person', lastName: `${n}`, orgId: id('ORGANIZATION', ORG), created: '2026-01-01T00:00:00.000Z',
   lastModified: '2026-01-02T00:00:00.000Z', lastActivity: '2026-01-03T00:00:00.000Z', status: 'active', type: 'person',
-  roles: [], licenses: [], timeZone: 'Europe/Berlin', invitePending: false, loginEnabled: true,
+  roles: [], licenses: [], timeZone: 'Europe/Berlin', invitePending: 'false', loginEnabled: 'true',
 });
 const room = (n) => ({
   id: id('ROOM', uuid(n)), title: `Room ${n}`, type: 'group', isLocked: false, isPublic: false, isReadOnly: false,

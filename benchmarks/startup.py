@@ -39,6 +39,7 @@ class Start:
 def measure(url: str, samples: int) -> list[Start]:
     """Time and memory above bare Python of the imports, and of the way to the first answer."""
     ours, first = sys.executable, {}
+    cloud = {"hydra": f"{url}/v1"}
     statements: dict[str, tuple[str, str]] = {
         "bare Python": (ours, "pass"),
         "`import webex`": (ours, "import webex"),
@@ -48,12 +49,12 @@ def measure(url: str, samples: int) -> list[Start]:
     }
     first[f"first call, {WEBEX}"] = (
         ours,
-        f"from webex import Webex; Webex('user0_A52D_0', emulator_url={url!r}).people.me()",
+        f"from webex import Webex; Webex('user0_A52D_0', service_urls={cloud}).people.me()",
     )
     first[f"first call, {WEBEX}, event loop"] = (
         ours,
         "import asyncio\nfrom webex import AsyncWebex\nasync def main():\n"
-        f" async with AsyncWebex('user0_A52D_0', emulator_url={url!r}) as client: await client.people.me()\n"
+        f" async with AsyncWebex('user0_A52D_0', service_urls={cloud}) as client: await client.people.me()\n"
         "asyncio.run(main())",
     )
     first[f"first call, {WEBEXPYTHONSDK}"] = (
