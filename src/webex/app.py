@@ -35,8 +35,8 @@ class App:
         from webex.storage import StorageAccess, StorageSet
 
         self.config = config
-        make = BlockingRuntime if style == "blocking" else EventLoopRuntime
-        self.runtime: Runtime = make(
+        make: Callable[..., Runtime] = BlockingRuntime if style == "blocking" else EventLoopRuntime
+        self.runtime = make(
             config.transport,
             proxy=config.proxy,
             ca_bundle=config.ca_bundle,

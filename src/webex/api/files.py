@@ -114,9 +114,9 @@ async def _download(
             await session.runtime.run_blocking(to.write, chunk)
         return b""
     target = Path(to)
-    if target.is_dir():
+    if await session.runtime.run_blocking(target.is_dir):
         target = target / (await _info(session, url, allow)).name
-    if not target.parent.is_dir():
+    if not await session.runtime.run_blocking(target.parent.is_dir):
         raise FileError(f"The folder {str(target.parent)!r} is not there.")
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent)

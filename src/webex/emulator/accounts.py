@@ -45,7 +45,7 @@ PUBLIC_CLIENT_ID: Final = "C" + "fedcba9876543210" * 4
 SERVICE_APP_ID: Final = "C" + "5e" * 32
 SERVICE_APP_SECRET: Final = "5e5ec7" + "0" * 58
 GUEST_ISSUER_ID: Final = "9e570000-0000-4000-8000-000000000009"
-GUEST_ISSUER_SECRET: Final = "Z3Vlc3QtaXNzdWVyLXNlY3JldC1vZi10aGUtZW11bGF0b3I="  # noqa: S105 - base64, as the portal shows it
+GUEST_ISSUER_SECRET: Final = "Z3Vlc3QtaXNzdWVyLXNlY3JldC1vZi10aGUtZW11bGF0b3I="
 
 USER_SCOPES: Final = (
     "openid",

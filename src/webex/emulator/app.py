@@ -39,6 +39,13 @@ SERVICES: Final[tuple[str, ...]] = (
     "webex.emulator.oauth.device",
     "webex.emulator.oauth.openid",
     "webex.emulator.oauth.apps",
+    "webex.emulator.rest.people",
+    "webex.emulator.rest.rooms",
+    "webex.emulator.rest.memberships",
+    "webex.emulator.rest.messages",
+    "webex.emulator.rest.webhooks",
+    "webex.emulator.files",
+    "webex.emulator.u2c",
 )
 
 

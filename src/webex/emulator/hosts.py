@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Final
 
+_LOOPBACK_V4: Final = re.compile(r"127(\.\d{1,3}){3}")
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
 CLOUD_DOMAINS: Final = ("webexapis.com", "webex.com", "wbx2.com", "ciscospark.com")
 # The names on a certificate of the emulator's own making.
@@ -32,4 +34,4 @@ def host_name(host: str) -> str:
 
 def is_loopback(name: str) -> bool:
     """Whether a host name means this machine."""
-    return name in ("localhost", "::1") or name.startswith("127.") or name.endswith(".localhost")
+    return name in ("localhost", "::1") or name.endswith(".localhost") or _LOOPBACK_V4.fullmatch(name) is not None

@@ -45,7 +45,7 @@ class _Person(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 class _Integration(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     name: str
     redirect_uris: list[str] = []
-    scopes: list[str] = list(directory.DEFAULT_SCOPES)
+    scopes: tuple[str, ...] = directory.DEFAULT_SCOPES
     client_id: str | None = None
     client_secret: str | None = None
     public: bool = False

@@ -77,7 +77,9 @@ async def serve(cloud: Cloud, listeners: list[Listener], stop: asyncio.Event, re
     loop = asyncio.get_running_loop()
 
     def protocol() -> asyncio.Protocol:
-        return H11Protocol(config=config, server_state=state, app_state={}, _loop=loop)
+        connection = H11Protocol(config=config, server_state=state, app_state={}, _loop=loop)
+        connection.access_log = False  # its lines hold whole URLs, and those hold codes and tokens
+        return connection
 
     servers = [
         await loop.create_server(protocol, sock=listener.socket, ssl=listener.tls, backlog=2048)

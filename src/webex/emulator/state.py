@@ -264,3 +264,6 @@ class State(msgspec.Struct):
     events: dict[str, Event] = {}
     room_tabs: dict[str, dict[str, object]] = {}
     linked_folders: dict[str, dict[str, object]] = {}
+
+    def __repr__(self) -> str:
+        return f"<State: {len(self.people)} people, {len(self.rooms)} rooms, {len(self.messages)} messages>"

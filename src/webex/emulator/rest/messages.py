@@ -1,0 +1,318 @@
+"""`/messages`: write, read, edit, delete."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from webex.emulator.rest import markup
+from webex.emulator.rest.paging import bound, paged
+from webex.emulator.rest.render import message_json, room_json
+from webex.emulator.rest.rooms import join, make_room
+from webex.emulator.rest.rules import (
+    hears,
+    inner_id,
+    is_moderator,
+    membership_of,
+    room_for,
+    someone,
+    tell,
+    text_of,
+)
+from webex.emulator.rest.uploads import read_multipart
+from webex.emulator.state import Message, StoredFile
+from webex.emulator.wire import Problem, Reply, Upload
+
+if TYPE_CHECKING:
+    from webex.emulator.routing import RouteTable
+    from webex.emulator.state import Person, Room
+    from webex.emulator.wire import Call
+
+MOST_BYTES: Final = 7439
+_MOST_EDITS: Final = 10
+_CARD: Final = "application/vnd.microsoft.card.adaptive"
+
+
+def routes(table: RouteTable) -> None:
+    """Add this service."""
+    table.add("GET", "/v1/messages", list_messages)
+    table.add("POST", "/v1/messages", create)
+    table.add("GET", "/v1/messages/direct", list_direct)
+    table.add("GET", "/v1/messages/{messageId}", get)
+    table.add("PUT", "/v1/messages/{messageId}", update)
+    table.add("DELETE", "/v1/messages/{messageId}", delete)
+
+
+def list_messages(call: Call) -> Reply:
+    """The messages of a room, the newest first; a bot in a group room hears what mentions it."""
+    person = call.person("spark:messages_read")
+    if call.arg("roomId") is None:
+        raise Problem(400, "roomId is required.")
+    room = room_for(call, person, call.arg("roomId"))
+    mentioned = call.arg("mentionedPeople")
+    if person.kind == "bot" and room.type == "group" and mentioned != "me":
+        raise Problem(403, "A bot may only list the messages of a group space that mention it: mentionedPeople=me.")
+    bound(call, 50, 1000)
+    found = [message for message in call.state.messages.values() if message.room_id == room.id]
+    if mentioned is not None:
+        wanted = {person.id if part == "me" else inner_id(part, "PEOPLE") for part in mentioned.split(",") if part}
+        found = [message for message in found if wanted & set(message.mentioned_people)]
+    return _listed(call, found, person)
+
+
+def list_direct(call: Call) -> Reply:
+    """The messages between two people, the newest first."""
+    person = call.person("spark:messages_read")
+    other = someone(call, {name: call.arg(name) for name in ("personId", "personEmail")})
+    room = direct_room(call, person, other)
+    found = [message for message in call.state.messages.values() if room is not None and message.room_id == room.id]
+    return _listed(call, found, person)
+
+
+def _listed(call: Call, found: list[Message], person: Person) -> Reply:
+    parent = call.arg("parentId")
+    if parent is not None:
+        parent_id = inner_id(parent, "MESSAGE")
+        found = [message for message in found if message.parent_id == parent_id]
+    before = call.arg("before")
+    if before is not None:
+        moment = _moment(before)
+        found = [message for message in found if message.created < moment]
+    before_message = call.arg("beforeMessage")
+    if before_message is not None:
+        last = call.state.messages.get(inner_id(before_message, "MESSAGE"))
+        if last is None:
+            raise Problem(404, "Could not find the message of beforeMessage.")
+        found = [message for message in found if message.sequence < last.sequence]
+    found = [message for message in found if hears(call.state, person, message)]
+    found.sort(key=lambda message: message.sequence, reverse=True)
+    return paged(
+        call,
+        found,
+        lambda message: message.id,
+        lambda message: message_json(message, call.state, call.base),
+        default=50,
+    )
+
+
+def create(call: Call) -> Reply:
+    """A new message: in a room, or to one person."""
+    person = call.person("spark:messages_write")
+    uploads: list[Upload] = []
+    body: dict[str, Any]
+    if call.headers.get("content-type", "").lower().startswith("multipart/"):
+        body, uploads = read_multipart(call)
+    else:
+        body = call.json()
+    room = _target(call, person, body)
+    text, markdown = text_of(body, "text"), text_of(body, "markdown")
+    attachments = _attachments(body)
+    urls = body.get("files") or []
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        raise Problem(400, "files must be a list of URLs.")
+    if len(urls) + len(uploads) > 1:
+        raise Problem(400, "Only one file can be sent with a message.")
+    if not (text or markdown or attachments or urls or uploads):
+        raise Problem(400, "A message needs text, markdown, files or attachments.", errors=["Message is empty."])
+    _check_length(text, markdown)
+    if room.is_announcement_only and not is_moderator(call.state, person, room):
+        raise Problem(403, "Only moderators may write in this announcement space.")
+    if room.is_read_only:
+        raise Problem(403, "This space is read only.")
+    message = Message(
+        id=call.cloud.new_uuid(),
+        room_id=room.id,
+        person_id=person.id,
+        created=call.cloud.now(),
+        sequence=call.cloud.next_sequence(),
+        parent_id=_parent(call, body, room),
+    )
+    _write(call, message, text, markdown)
+    message.attachments = attachments
+    for upload in [*uploads, *[_fetched(call, url) for url in urls]]:
+        _store(call, message, upload)
+    call.state.messages[message.id] = message
+    room.last_activity = message.created
+    data = message_json(message, call.state, call.base)
+    tell(call, "messages", "created", data, person, room)
+    return Reply(200, data)
+
+
+def get(call: Call) -> Reply:
+    """One message, in a room that one is in."""
+    person = call.person("spark:messages_read")
+    return Reply(200, message_json(_message(call, person), call.state, call.base))
+
+
+def update(call: Call) -> Reply:
+    """Edit one's own message: ten times at most, none with a file or a card."""
+    person = call.person("spark:messages_write")
+    message = _message(call, person)
+    body = call.json()
+    room = room_for(call, person, text_of(body, "roomId", required=True))
+    if room.id != message.room_id:
+        raise Problem(400, "roomId is not the room of this message.")
+    if message.person_id != person.id:
+        raise Problem(403, "Only the author may edit a message.")
+    if "html" in body:
+        raise Problem(400, "html can't be edited; send text or markdown.")
+    if message.files or message.attachments:
+        raise Problem(400, "A message with files or attachments can't be edited.")
+    if message.edits >= _MOST_EDITS:
+        raise Problem(400, f"A message can be edited {_MOST_EDITS} times at most.")
+    text, markdown = text_of(body, "text"), text_of(body, "markdown")
+    if not (text or markdown):
+        raise Problem(400, "text or markdown is required.")
+    _check_length(text, markdown)
+    _write(call, message, text, markdown)
+    message.edits += 1
+    message.updated = call.cloud.now()
+    data = message_json(message, call.state, call.base)
+    tell(call, "messages", "updated", data, person, room)
+    return Reply(200, data)
+
+
+def delete(call: Call) -> Reply:
+    """Delete one's own message; a moderator any of the room."""
+    person = call.person("spark:messages_write")
+    message = _message(call, person)
+    room = call.state.rooms[message.room_id]
+    if message.person_id != person.id and not is_moderator(call.state, person, room):
+        raise Problem(403, "Only the author or a moderator may delete a message.")
+    data = message_json(message, call.state, call.base)
+    tell(call, "messages", "deleted", data, person, room)
+    for file_id in message.files:
+        call.state.files.pop(file_id, None)
+    del call.state.messages[message.id]
+    return Reply(204)
+
+
+def direct_room(call: Call, first: Person, second: Person) -> Room | None:
+    """The direct room of two people, if there is one."""
+    for membership in call.state.memberships.values():
+        if membership.person_id == first.id:
+            room = call.state.rooms[membership.room_id]
+            if room.type == "direct" and membership_of(call.state, second, room.id) is not None:
+                return room
+    return None
+
+
+def _target(call: Call, person: Person, body: dict[str, Any]) -> Room:
+    targets = [name for name in ("roomId", "toPersonId", "toPersonEmail") if body.get(name)]
+    if len(targets) != 1:
+        raise Problem(400, "Exactly one of roomId, toPersonId and toPersonEmail is required.")
+    if targets == ["roomId"]:
+        return room_for(call, person, text_of(body, "roomId"))
+    email = text_of(body, "toPersonEmail")
+    if email is not None and "@" not in email:
+        raise Problem(400, "toPersonEmail is no address.")
+    other = someone(call, body, "toPersonId", "toPersonEmail")
+    if other.id == person.id:
+        raise Problem(400, "Nobody can write to oneself.")
+    room = direct_room(call, person, other)
+    if room is None:
+        room = make_room(call.cloud, person, other.display_name, type="direct")
+        join(call.cloud, room, other)
+        tell(call, "rooms", "created", room_json(room, call.state, person), person, room)
+    return room
+
+
+def _parent(call: Call, body: dict[str, Any], room: Room) -> str | None:
+    given = text_of(body, "parentId")
+    if given is None:
+        return None
+    parent = call.state.messages.get(inner_id(given, "MESSAGE"))
+    if parent is None or parent.room_id != room.id:
+        raise Problem(404, "Could not find the message of parentId in this space.")
+    if parent.parent_id is not None:
+        raise Problem(400, "A reply can't be answered by a reply; name the first message of the thread.")
+    return parent.id
+
+
+def _check_length(*texts: str | None) -> None:
+    for text in texts:
+        if text is not None and len(text.encode()) > MOST_BYTES:
+            raise Problem(
+                400,
+                f"Message length limited to {MOST_BYTES} characters before encryption and 10000 characters after.",
+            )
+
+
+def _write(call: Call, message: Message, text: str | None, markdown: str | None) -> None:
+    message.markdown = markdown
+    if markdown is not None:
+        message.mentioned_people, message.mentioned_groups = markup.mentions(call.state, markdown)
+        message.text = text if text is not None else markup.plain(call.state, markdown)
+        message.html = markup.rendered(call.state, markdown)
+    else:
+        message.text, message.html = text, None
+        message.mentioned_people, message.mentioned_groups = [], []
+
+
+def _attachments(body: dict[str, Any]) -> list[dict[str, object]]:
+    given = body.get("attachments")
+    if not given:
+        return []
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            given = None
+    if not isinstance(given, list) or len(given) != 1 or not isinstance(given[0], dict):
+        raise Problem(400, "attachments must be a list of one card.")
+    if given[0].get("contentType") != _CARD or not isinstance(given[0].get("content"), dict):
+        raise Problem(400, f"An attachment has contentType {_CARD!r} and a card as content.")
+    return given
+
+
+def _fetched(call: Call, url: str) -> Upload:
+    """A file that a message names by URL; fetched from this machine only."""
+    import urllib.request
+
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise Problem(400, "The emulator fetches files only from this machine.")
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310  # the scheme was checked
+            data = response.read(call.cloud.settings.max_file_size + 1)
+            kind = response.headers.get_content_type()
+    except OSError:
+        raise Problem(400, "The file could not be fetched.") from None
+    return Upload(parts.path.rsplit("/", 1)[-1] or "file", kind, data)
+
+
+def _store(call: Call, message: Message, upload: Upload) -> None:
+    if len(upload.data) > call.cloud.settings.max_file_size:
+        raise Problem(413, "The file is larger than the cloud takes.")
+    seconds = call.cloud.settings.file_scan_seconds
+    stored = StoredFile(
+        id=f"{message.id}/{len(message.files)}",
+        name=upload.name,
+        content_type=upload.content_type,
+        size=len(upload.data),
+        message_id=message.id,
+        room_id=message.room_id,
+        data=upload.data,
+        scan="scanning" if seconds else "clean",
+        scan_until=call.cloud.now() + seconds if seconds else None,
+    )
+    call.state.files[stored.id] = stored
+    message.files = [*message.files, stored.id]
+
+
+def _message(call: Call, person: Person) -> Message:
+    message = call.state.messages.get(inner_id(call.path["messageId"], "MESSAGE"))
+    if message is None or not hears(call.state, person, message):
+        raise Problem(404, "Could not find a message with provided ID.")
+    return message
+
+
+def _moment(text: str) -> float:
+    from datetime import UTC, datetime
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Problem(400, f"{text!r} is no ISO 8601 moment.") from None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
