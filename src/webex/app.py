@@ -35,14 +35,17 @@ class App:
         from webex.storage import StorageAccess, StorageSet
 
         self.config = config
-        make: Callable[..., Runtime] = BlockingRuntime if style == "blocking" else EventLoopRuntime
-        self.runtime = make(
-            config.transport,
-            proxy=config.proxy,
-            ca_bundle=config.ca_bundle,
-            pool_size=config.pool_size,
-            connect_timeout=config.connect_timeout,
-        )
+        options: dict[str, Any] = {
+            "proxy": config.proxy,
+            "ca_bundle": config.ca_bundle,
+            "pool_size": config.pool_size,
+            "connect_timeout": config.connect_timeout,
+        }
+        self.runtime: Runtime
+        if style == "blocking":
+            self.runtime = BlockingRuntime(config.transport, **options)
+        else:
+            self.runtime = EventLoopRuntime(config.transport, **options)
         self.pipeline = Pipeline(self.runtime, config, Services(config), hooks=hooks)
         self.endpoint = TokenEndpoint(self.pipeline, config)
         if config.emulator_url is not None:
@@ -95,19 +98,19 @@ class App:
         made = cls(settled, style, storage=chosen, hooks=hooks or rest.get("hooks") or ())
         given = credentials if credentials is not None else rest.get("credentials")
         tokens = normalise_token(given, made.endpoint.now())
-        explicit = tokens is not None
-        if tokens is None and (settled.access_token or settled.refresh_token):
+        named = settled.origin("access_token" if settled.access_token else "refresh_token")
+        # A token of the environment is not for a storage of one's own: it would make every session that person's.
+        if tokens is None and (chosen is None or named.startswith(("argument", "config"))):
             tokens = normalise_token(
                 {"access_token": settled.access_token, "refresh_token": settled.refresh_token}, made.endpoint.now()
             )
-            explicit = settled.origin("access_token").startswith(("argument", "config"))
         callback = refresh_callback or rest.get("refresh_callback")
         if callback is not None:
             if not callable(callback):
                 raise ConfigurationError("refresh_callback must be a function that gives a new token.")
             return made, FetchedToken(made.runtime, made.endpoint.now, callback, tokens)
         if tokens is not None:
-            if tokens.refresh_token is None and (chosen is None or not explicit):
+            if tokens.refresh_token is None and chosen is None:
                 return made, StaticToken(tokens.access_token)
             made._adopting[STANDALONE_KEY] = tokens
             return made, _Adopting(made, STANDALONE_KEY)

@@ -76,8 +76,12 @@ class Transport(Protocol):
 class Runtime(Protocol):
     """One style of I/O. Nothing is opened before the first use; what is open belongs to one process and one loop."""
 
-    style: Style
     clock: Clock
+
+    @property
+    def style(self) -> Style:
+        """Which of the two it is."""
+        ...
 
     async def send(self, request: WireRequest) -> WireResponse:
         """Through the transport that belongs to this process and event loop."""
