@@ -9,7 +9,7 @@ import click
 
 # Name → where its click command is, and the line that `webex --help` shows without importing it.
 COMMANDS: Final = {
-    "demo": ("webex.demo:command", "Run the demo: an emulator and a small app that signs people in."),
+    "demo": ("webex.demo.command:command", "Run the demo: an emulator and a small app that signs people in."),
     "emulator": ("webex.cli.emulator:command", "Serve a local Webex cloud."),
 }
 

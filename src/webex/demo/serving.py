@@ -1,0 +1,20 @@
+"""The demo app as a process of its own: `python -m webex.demo.serving PORT DATABASE`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def serve(port: int, database: str) -> None:
+    """Serve the app on loopback until it is interrupted. Settings come from `WEBEX_*` variables."""
+    import uvicorn
+
+    from webex.demo.app import create_app
+
+    app = create_app(database)
+    # Access lines hold whole URLs, and those of a callback hold a code.
+    uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="warning")
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), sys.argv[2])
