@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from webex.config import Config, load_config
 from webex.errors import ConfigurationError, LoginError, NotSignedInError, oauth_error_class
 from webex.ids import person_uuid
-from webex.runtime import BlockingRuntime, EventLoopRuntime
 from webex.services import Services
 
 if TYPE_CHECKING:
@@ -43,8 +42,12 @@ class App:
         }
         self.runtime: Runtime
         if style == "blocking":
+            from webex.runtime.blocking import BlockingRuntime
+
             self.runtime = BlockingRuntime(config.transport, **options)
         else:
+            from webex.runtime.event_loop import EventLoopRuntime
+
             self.runtime = EventLoopRuntime(config.transport, **options)
         self.pipeline = Pipeline(self.runtime, config, Services(config), hooks=hooks)
         self.endpoint = TokenEndpoint(self.pipeline, config)

@@ -115,7 +115,7 @@ def test_headers_may_be_given_whole_in_any_case() -> None:
 def test_an_empty_secret_is_a_mistake_not_a_pass(secret: object) -> None:
     body = envelope()
     with pytest.raises(ConfigurationError):
-        verify(body, sign(body, ""), secret)  # type: ignore[arg-type] - wrong on purpose
+        verify(body, sign(body, ""), secret)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_a_body_that_was_read_already_is_a_mistake() -> None:

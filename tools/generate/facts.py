@@ -74,7 +74,8 @@ class Facts:
                 content = self._resolve(response).get("content", {})
                 for media_type, described in content.items():
                     if "json" in media_type and described.get("schema"):
-                        return described["schema"]
+                        found: dict[str, Any] = described["schema"]
+                        return found
         return None
 
     def _items(self, answer: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -109,7 +109,7 @@ async def _download(
 ) -> bytes | Path:
     if to is None:
         return b"".join([chunk async for chunk in _chunks(session, url, allow, on_progress)])
-    if hasattr(to, "write"):
+    if not isinstance(to, str | os.PathLike):
         async for chunk in _chunks(session, url, allow, on_progress):
             await session.runtime.run_blocking(to.write, chunk)
         return b""

@@ -125,7 +125,7 @@ def from_json(cls: type[M], raw: bytes | msgspec.Raw, request: RequestInfo | Non
         raise DecodeError(
             f"A {cls.__name__} in the answer can't be read ({type(error).__name__}).", request=request
         ) from None
-    model.__dict__["_raw"] = bytes(raw)
+    vars(model)["_raw"] = bytes(raw)
     return model
 
 
@@ -147,7 +147,7 @@ def _fitted(cls: type[M], data: dict[str, Any]) -> M:
         if wire in data:
             values[name] = _converted(data[wire], types[name])
     model = cls(**values)
-    model.__dict__["_raw"] = data
+    vars(model)["_raw"] = data
     return model
 
 

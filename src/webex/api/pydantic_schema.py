@@ -23,7 +23,7 @@ def core_schema_of(cls: type[Model]) -> Any:
             model = msgspec.convert(value, cls)
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from None
-        model.__dict__["_raw"] = value
+        vars(model)["_raw"] = value
         return model
 
     schema = core_schema.no_info_plain_validator_function(

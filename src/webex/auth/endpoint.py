@@ -141,7 +141,9 @@ class TokenEndpoint:
         self, url: str, form: dict[str, str], *, auth: Any, timeout: float | None = None, decode: bool = True
     ) -> dict[str, Any]:
         runtime = self._pipeline.runtime
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             request = Request("POST", url, form=form, auth=auth, timeout=timeout, max_retries=0)
             try:
                 response = await self._pipeline.send(request)

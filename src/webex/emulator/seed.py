@@ -76,7 +76,7 @@ class _Seed(msgspec.Struct, forbid_unknown_fields=True):
 def load_seed(cloud: Cloud, source: Mapping[str, Any] | str | os.PathLike[str]) -> None:
     """Put what a file, or a mapping of the same shape, describes into a cloud; `SeedError` says what is wrong."""
     try:
-        if isinstance(source, str | Path) or hasattr(source, "__fspath__"):
+        if isinstance(source, str | os.PathLike):
             seed = msgspec.json.decode(Path(source).read_bytes(), type=_Seed)
         else:
             seed = msgspec.convert(dict(source), type=_Seed)

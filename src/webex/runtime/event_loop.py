@@ -101,6 +101,8 @@ class EventLoopRuntime:
         return result
 
     async def aclose(self) -> None:
+        if self._open is None:
+            return
         here = self._here()
         while here.tasks:
             await asyncio.wait(set(here.tasks))

@@ -8,6 +8,7 @@ names itself.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -16,6 +17,9 @@ from webex.errors import ConfigurationError
 if TYPE_CHECKING:
     from webex.config import Config
 
+# What two parsers could read differently.
+_SUSPICIOUS: Final = re.compile(r"[\\\x00-\x20\x7f-\U0010ffff]")
+_MOST_DECIDED: Final = 1000
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 Origin = tuple[str, str, int]
@@ -29,6 +33,7 @@ class Services:
         self._domains = tuple(
             tuple(reversed(domain.strip(".").split("."))) for domain in config.allowed_domains if domain
         )
+        self._decided: dict[str, bool] = {}  # by scheme and authority: there are few of them
         named = [*config.service_urls.values(), config.token_url, config.userinfo_url]
         if config.emulator_url is not None:
             named.append(config.emulator_url)
@@ -46,6 +51,19 @@ class Services:
 
     def may_receive_token(self, url: str) -> bool:
         """Whether a token may go to this URL; False for anything that can't be read as one."""
+        if _SUSPICIOUS.search(url) is not None:
+            return False
+        scheme, _, rest = url.partition("//")
+        authority = rest.partition("/")[0]
+        key = f"{scheme}//{authority}"
+        decided = self._decided.get(key)
+        if decided is None:
+            decided = self._decide(key)
+            if len(self._decided) < _MOST_DECIDED:
+                self._decided[key] = decided
+        return decided
+
+    def _decide(self, url: str) -> bool:
         origin = _origin(url)
         if origin is None:
             return False
@@ -59,9 +77,7 @@ class Services:
 
 
 def _origin(url: str) -> Origin | None:
-    """Scheme, host and port of a clean absolute URL; None for one that two parsers could read differently."""
-    if any(character in url for character in "\\\t\r\n ") or not url.isascii():
-        return None
+    """Scheme, host and port of an absolute URL; None for anything else, and for one with user info."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -48,9 +48,10 @@ class Guard:
         name = host.strip("[]").rstrip(".").lower()
         if not name or name in self.allow or is_loopback(name) or _is_loopback_address(name):
             return
-        attempt = f"{what} {host}"
-        self.attempts.append(attempt)
-        raise NetworkLeftError(f"A test wanted to leave this machine ({attempt}); point it at the emulator instead.")
+        self.attempts.append(f"{what} {host}")
+        raise NetworkLeftError(
+            f"A test wanted to leave this machine ({what} {host}); point it at the emulator instead."
+        )
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def stay_on_loopback(*allow: str) -> Iterator[Guard]:
     with _lock:
         _guards.append(guard)
     try:
-        with _watched_transports(guard):
+        with _watched_transports():
             yield guard
     finally:
         with _lock:
@@ -99,8 +100,9 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _check(host: str, what: str) -> None:
-    for guard in tuple(_guards):
-        guard.check(host, what)
+    guards = tuple(_guards)
+    if guards:
+        guards[-1].check(host, what)  # the innermost: whoever put it there knows what the test may do
 
 
 def _is_loopback_address(name: str) -> bool:
@@ -113,7 +115,7 @@ def _is_loopback_address(name: str) -> bool:
 
 
 @contextmanager
-def _watched_transports(guard: Guard) -> Iterator[None]:
+def _watched_transports() -> Iterator[None]:
     import importlib
 
     originals: list[tuple[Any, Callable[..., Any]]] = []
@@ -123,7 +125,7 @@ def _watched_transports(guard: Guard) -> Iterator[None]:
         except (ImportError, AttributeError):
             continue
         originals.append((transport, transport.send))
-        transport.send = _watching(guard, transport.send)
+        transport.send = _watching(transport.send)
     try:
         yield
     finally:
@@ -131,9 +133,9 @@ def _watched_transports(guard: Guard) -> Iterator[None]:
             transport.send = send
 
 
-def _watching(guard: Guard, send: Callable[..., Any]) -> Callable[..., Any]:
+def _watching(send: Callable[..., Any]) -> Callable[..., Any]:
     async def watched(self: Any, request: WireRequest) -> Any:
-        guard.check(urlsplit(request.url).hostname or "", "send a request to")
+        _check(urlsplit(request.url).hostname or "", "send a request to")
         return await send(self, request)
 
     return watched

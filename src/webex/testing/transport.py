@@ -40,6 +40,8 @@ class EmulatorTransport:
             )
         except ConnectionDroppedError as error:
             raise TransportError(str(error)) from error
+        except _ExpiredError:
+            raise DeadlineError(f"The emulator did not answer within the request's {request.timeout} s.") from None
         return EmulatorResponse(answer)
 
     async def aclose(self) -> None:
@@ -71,6 +73,10 @@ class EmulatorResponse:
         """There is nothing to let go of."""
 
 
+class _ExpiredError(BaseException):
+    """The request's time is over. No `Exception`, so that the application does not take it for a fault of its own."""
+
+
 class _Pause:
     """Waits as the style allows, and no longer than the request may take."""
 
@@ -86,4 +92,4 @@ class _Pause:
         else:
             await asyncio.sleep(left)
         if left < seconds:
-            raise DeadlineError(f"The emulator did not answer within the request's time ({left:.3g} s were left).")
+            raise _ExpiredError

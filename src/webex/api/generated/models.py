@@ -426,8 +426,8 @@ class Person(Model, rename="camel", kw_only=True, dict=True):
         | str
         | None
     ) = None
-    invite_pending: Literal["true", "false"] | str | None = None
-    login_enabled: Literal["true", "false"] | str | None = None
+    invite_pending: bool | str | None = None
+    login_enabled: bool | str | None = None
     type: Literal["person", "bot", "appuser"] | str | None = None
 
 

@@ -134,7 +134,7 @@ def webhook_json(webhook: Webhook) -> dict[str, Any]:
         secret=webhook.secret,
         orgId=to_hydra_id("ORGANIZATION", webhook.org_id),
         createdBy=to_hydra_id("PEOPLE", webhook.created_by),
-        appId=to_hydra_id("APPLICATION", webhook.app_id),
+        appId=to_hydra_id("APPLICATION", webhook.app_id) if webhook.app_id else None,
         ownedBy=webhook.owned_by,
         status=webhook.status,
         created=iso(webhook.created),
