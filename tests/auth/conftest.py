@@ -1,0 +1,82 @@
+"""A cloud, a database with one signed-in user, and workers that act for this user."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from webex import Integration
+from webex.emulator import Cloud, Emulator
+from webex.storage import SQLiteStorage
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    with Emulator() as made:
+        for name, value in made.env.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("WEBEX_ACCESS_TOKEN")
+        yield made
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    return str(tmp_path / "webex.db")
+
+
+def sign_in(integration: Integration, cloud: Cloud, who: str = "alice") -> str:
+    """Sign somebody in; the key."""
+    login = integration.begin_login()
+    return integration.finish_login(cloud.sign_in(login.url, as_=who), browser=login.browser).user.key
+
+
+@pytest.fixture
+def expired(cloud: Cloud, database: str) -> str:
+    """The key of a user whose access token has run out."""
+    with Integration(storage=SQLiteStorage(database)) as integration:
+        key = sign_in(integration, cloud)
+    cloud.clock.advance(14 * 86400 + 60)
+    cloud.requests.clear()
+    return key
+
+
+@pytest.fixture
+def start(database: str, expired: str) -> Iterator[Start]:
+    """Start a worker process; whatever still runs at the end is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(style: str = "async", calls: int = 1) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.auth.worker", database, expired, style, str(calls)],
+            cwd=ROOT,
+            env={**os.environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def outcome(process: subprocess.Popen[str]) -> Any:
+    """What a worker said of its calls."""
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return json.loads(out)

@@ -1,0 +1,97 @@
+"""One refresh among processes, whatever happens to them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.auth.conftest import Start, outcome
+from webex import Integration, ReauthorizationRequiredError
+from webex.storage import SQLiteStorage
+
+if TYPE_CHECKING:
+    from webex.emulator import Cloud
+
+REFRESH = {"grant_type": "refresh_token"}
+
+
+def wait_for_refresh_request(cloud: Cloud, count: int = 1) -> None:
+    """Until the cloud has seen a refresh arrive, or has begun to process one."""
+    give_up = time.monotonic() + 30
+    while sum(fault["hits"] for fault in cloud.faults.as_list()) < count:
+        assert time.monotonic() < give_up, "no refresh came"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("style", ["blocking", "async"])
+def test_eight_processes_with_25_calls_each_refresh_once(cloud: Cloud, start: Start, style: str) -> None:
+    workers = [start(style, 25) for _ in range(8)]
+    assert [outcome(worker) for worker in workers] == [["ok"] * 25] * 8
+    assert cloud.requests.count(**REFRESH) == 1
+
+
+@pytest.mark.parametrize("rotation", ["off", "grace"])
+@pytest.mark.parametrize("moment", ["before the cloud acts", "between answer and save"])
+def test_a_worker_that_is_killed_in_mid_refresh_is_not_noticed(
+    cloud: Cloud, start: Start, rotation: str, moment: str
+) -> None:
+    cloud.set(rotation=rotation)
+    cloud.faults.add("*", grant_type="refresh_token", count=1, latency=5.0, after_processing=moment.startswith("between"))
+    victim = start("async", 1)
+    wait_for_refresh_request(cloud)
+    time.sleep(0.2 if moment.startswith("between") else 0.0)  # let the cloud act; its answer is held back for 5 s
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    others = [start(style, 5) for style in ("async", "blocking")]
+    assert [outcome(worker) for worker in others] == [["ok"] * 5] * 2
+
+
+def test_with_strict_rotation_a_kill_between_answer_and_save_asks_for_a_new_login(
+    cloud: Cloud, start: Start, database: str, expired: str
+) -> None:
+    cloud.set(rotation="strict")
+    cloud.faults.add("*", grant_type="refresh_token", count=1, latency=5.0, after_processing=True)
+    victim = start("async", 1)
+    wait_for_refresh_request(cloud)
+    time.sleep(0.2)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    assert outcome(start("async", 5)) == ["ReauthorizationRequiredError:outcome_unknown"] * 5
+    with (
+        Integration(storage=SQLiteStorage(database)) as integration,
+        pytest.raises(ReauthorizationRequiredError, match="sign in again") as caught,
+    ):
+        integration.user(expired).people.me()
+    assert caught.value.reason == "outcome_unknown"
+
+
+def test_with_strict_rotation_a_kill_before_the_cloud_acts_is_not_noticed(cloud: Cloud, start: Start) -> None:
+    cloud.set(rotation="strict")
+    cloud.faults.add("*", grant_type="refresh_token", count=1, latency=30.0)
+    victim = start("async", 1)
+    wait_for_refresh_request(cloud)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    assert outcome(start("async", 5)) == ["ok"] * 5
+
+
+def test_a_lease_holder_that_is_paused_overwrites_nothing(
+    cloud: Cloud, start: Start, database: str, expired: str
+) -> None:
+    cloud.faults.add("*", grant_type="refresh_token", count=1, latency=1.0, after_processing=True)
+    paused = start("async", 1)
+    wait_for_refresh_request(cloud)
+    os.kill(paused.pid, signal.SIGSTOP)
+    try:
+        assert outcome(start("async", 3)) == ["ok"] * 3  # after the lease has run out
+        with Integration(storage=SQLiteStorage(database)) as integration:
+            newest = integration.user(expired).get_user_token()
+    finally:
+        os.kill(paused.pid, signal.SIGCONT)
+    assert outcome(paused) == ["ok"]
+    with Integration(storage=SQLiteStorage(database)) as integration:
+        assert integration.user(expired).get_user_token() == newest

@@ -1,0 +1,58 @@
+"""A worker process of an app: makes calls for one user, and says how each went. Run as `python -m tests.auth.worker`.
+
+Arguments: database, user key, style (`blocking` or `async`), how many calls at once. The emulator is in the environment.
+Prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import threading
+from typing import Any
+
+from webex import AsyncIntegration, Integration
+from webex.storage import SQLiteStorage
+
+SETTINGS: dict[str, Any] = {"lease_ttl": 3.0, "refresh_deadline": 2.0, "credential_max_age": 0}
+
+
+def blocking(database: str, key: str, calls: int) -> list[str]:
+    outcomes: list[str] = []
+    with Integration(storage=SQLiteStorage(database), **SETTINGS) as integration:
+
+        def call() -> None:
+            try:
+                integration.user(key).people.me()
+                outcomes.append("ok")
+            except Exception as error:
+                outcomes.append(f"{type(error).__name__}:{getattr(error, 'reason', error)}")
+
+        threads = [threading.Thread(target=call) for _ in range(calls)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return outcomes
+
+
+async def event_loop(database: str, key: str, calls: int) -> list[str]:
+    async with AsyncIntegration(storage=SQLiteStorage(database), **SETTINGS) as integration:
+
+        async def call() -> str:
+            try:
+                await integration.user(key).people.me()
+            except Exception as error:
+                return f"{type(error).__name__}:{getattr(error, 'reason', error)}"
+            return "ok"
+
+        return list(await asyncio.gather(*[call() for _ in range(calls)]))
+
+
+if __name__ == "__main__":
+    database, key, style, calls = sys.argv[1:]
+    if style == "blocking":
+        print(json.dumps(blocking(database, key, int(calls))))
+    else:
+        print(json.dumps(asyncio.run(event_loop(database, key, int(calls)))))
