@@ -41,6 +41,7 @@ _HEADERS: Final = {
 
 def create_app(database: str | Path, **settings: Any) -> FastAPI:
     """The app, with its people in an SQLite file; `settings` are those of `AsyncIntegration`."""
+    settings.setdefault("scope", "openid email profile spark:all")  # with name and address for the page's corner
     integration = AsyncIntegration.from_env(storage=SQLiteStorage(database), **settings)
     auth = WebexAuth(integration, session_secret=DEMO_SECRET)
 

@@ -1,0 +1,130 @@
+"""The demo in a real browser: sign in, post, upload, sign out. The README's picture is taken here."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.tiers import left_out, program
+from tests.web.conftest import free_port
+
+pytestmark = pytest.mark.browser
+PICTURE = Path(__file__).parent.parent.parent / "docs" / "images" / "demo.png"
+
+
+@pytest.fixture(autouse=True)
+def _quiet_driver(caplog: pytest.LogCaptureFixture) -> None:
+    # The driver's debug log holds every address that the browser opened.
+    caplog.set_level(logging.WARNING, logger="selenium")
+    caplog.set_level(logging.WARNING, logger="urllib3")
+
+
+@pytest.fixture
+def demo() -> Iterator[str]:
+    """`webex demo` as somebody would start it."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "webex.cli", "demo", "--port", str(port)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TZ": "UTC"},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "stop" in line:
+            break
+    else:
+        pytest.fail("the demo ended at once")
+    yield f"http://127.0.0.1:{port}"
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=15)
+    process.stdout.close()
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    try:
+        from selenium import webdriver
+    except ModuleNotFoundError:
+        left_out("selenium is not installed in this environment")
+        raise
+    options = webdriver.ChromeOptions()
+    options.binary_location = program("chromium", "chromium-browser")
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+        "--window-size=1280,800",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(argument)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(program("chromedriver")))
+    driver.implicitly_wait(10)
+    # The window has borders; the page is to be exactly this large.
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False},
+    )
+    yield driver
+    driver.quit()
+
+
+def test_somebody_signs_in_posts_uploads_and_signs_out(demo: str, browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.support.expected_conditions import staleness_of
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    def press(text: str) -> None:
+        browser.find_element("xpath", f"//button[contains(., '{text}')] | //a[contains(., '{text}')]").click()
+
+    def write(text: str, file: Path | None = None) -> None:
+        browser.find_element("name", "text").send_keys(text)
+        if file is not None:
+            browser.find_element("name", "file").send_keys(str(file))
+        form = browser.find_element("class name", "write")
+        press("Send")
+        WebDriverWait(browser, 10).until(staleness_of(form))
+
+    browser.get(demo)
+    press("Sign in with Webex")
+    press("Alice")
+    press("Accept")
+    assert "alice@example.com" in browser.find_element("css selector", "aside footer").text
+
+    browser.find_element("partial link text", "Project Launch").click()
+    write("The cake is ordered, with two colours of icing.")
+    assert "with two colours of icing" in browser.find_element("class name", "messages").text
+    plan = tmp_path / "launch-plan.pdf"
+    plan.write_bytes(b"%PDF-1.4\n" + b"plan " * 50_000)
+    write("And here is the plan. See you all at the launch!", plan)
+    assert "launch-plan.pdf" in browser.find_element("class name", "messages").text
+    if PICTURE.parent.is_dir() and os.environ.get("WEBEX_TAKE_PICTURE"):
+        browser.save_screenshot(str(PICTURE))
+    shot = tmp_path / "demo.png"
+    assert browser.save_screenshot(str(shot))
+    assert shot.stat().st_size > 20_000
+
+    browser.find_element("name", "title").send_keys("My First Room!")
+    press("+")
+    assert browser.find_element("class name", "empty").text == "Nobody has written anything yet."
+    assert browser.find_element("css selector", "main h1").text == "My First Room!"
+
+    press("Sign out")
+    assert browser.find_element("partial link text", "Sign in with Webex")
+    assert browser.get_cookies() == []
+    browser.get(f"{demo}/me")
+    assert "/v1/authorize" in browser.current_url
