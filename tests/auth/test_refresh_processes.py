@@ -40,7 +40,9 @@ def test_a_worker_that_is_killed_in_mid_refresh_is_not_noticed(
     cloud: Cloud, start: Start, rotation: str, moment: str
 ) -> None:
     cloud.set(rotation=rotation)
-    cloud.faults.add("*", grant_type="refresh_token", count=1, latency=5.0, after_processing=moment.startswith("between"))
+    cloud.faults.add(
+        "*", grant_type="refresh_token", count=1, latency=5.0, after_processing=moment.startswith("between")
+    )
     victim = start("async", 1)
     wait_for_refresh_request(cloud)
     time.sleep(0.2 if moment.startswith("between") else 0.0)  # let the cloud act; its answer is held back for 5 s

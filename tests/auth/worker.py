@@ -1,7 +1,7 @@
 """A worker process of an app: makes calls for one user, and says how each went. Run as `python -m tests.auth.worker`.
 
-Arguments: database, user key, style (`blocking` or `async`), how many calls at once. The emulator is in the environment.
-Prints one line of JSON.
+Arguments: database, user key, style (`blocking` or `async`), how many calls at once. The environment names the
+emulator. Prints one line of JSON.
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ def _error(error: Exception) -> TransportError:
     details = getattr(error, "details", None) or {}
     causes = details.get("causes") or []
     text = str(causes[-1]["message"]) if len(causes) > 1 else type(error).__name__
-    if isinstance(error, exceptions.ConnectTimeoutError | exceptions.ConnectError):
+    # The library's ConnectError also stands for a connection that broke after the request was sent.
+    if isinstance(error, exceptions.ConnectTimeoutError) or any("(Connect)" in cause["message"] for cause in causes):
         return ConnectError(f"No connection could be made: {text}.")
     if isinstance(error, TimeoutError):
         return DeadlineError("No complete answer came within the time-out.")
