@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
@@ -18,13 +17,6 @@ from tests.web.conftest import free_port
 
 pytestmark = pytest.mark.browser
 PICTURE = Path(__file__).parent.parent.parent / "docs" / "images" / "demo.png"
-
-
-@pytest.fixture(autouse=True)
-def _quiet_driver(caplog: pytest.LogCaptureFixture) -> None:
-    # The driver's debug log holds every address that the browser opened.
-    caplog.set_level(logging.WARNING, logger="selenium")
-    caplog.set_level(logging.WARNING, logger="urllib3")
 
 
 @pytest.fixture
