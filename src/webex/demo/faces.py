@@ -17,7 +17,7 @@ def initials(name: str | None) -> str:
 
 def colour(name: str | None) -> int:
     """The number of a colour, always the same for a name."""
-    return zlib.crc32((name or "").encode()) % COLOURS
+    return (zlib.crc32((name or "").encode()) >> 8) % COLOURS
 
 
 def clock_time(moment: object) -> str:
