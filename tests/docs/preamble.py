@@ -21,7 +21,7 @@ PREAMBLES: dict[str, tuple[tuple[str, ...], str]] = {
     "consent": (
         (),
         "from urllib.parse import parse_qsl as _parse, urlsplit as _split\n"
-        "def consent(login_url, as_): return dict(_parse(_split(cloud.sign_in(login_url, as_=as_)).query))\n",
+        "def consent(login_url, as_='alice'): return dict(_parse(_split(cloud.sign_in(login_url, as_=as_)).query))\n",
     ),
     "app": ((), "from fastapi import FastAPI\napp = FastAPI()\n"),
     "auth": (

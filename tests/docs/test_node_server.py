@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import urllib3
 
 from tests.docs.blocks import ROOT, named
@@ -71,7 +72,10 @@ def server(folder: Path, cloud: Cloud, port: int) -> Iterator[None]:
         process.wait(timeout=20)
 
 
-def test_two_browsers_sign_in_and_both_stay_signed_in_over_a_restart(tmp_path: Path) -> None:
+def test_two_browsers_sign_in_and_both_stay_signed_in_over_a_restart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="urllib3")  # the browsers' own log has the codes that pass through their URLs
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     alice, bob, stranger = Browser(base), Browser(base), Browser(base)

@@ -45,7 +45,7 @@ class Server:
             await startup(*args, **kwargs)
             self._up.set()
 
-        self._server.startup = started  # type: ignore[method-assign] - to know when without polling
+        self._server.startup = started  # type: ignore[method-assign]  # to know when without polling
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve()), daemon=True)
         self._thread.start()
         assert self._up.wait(20), "the app did not start"

@@ -19,7 +19,7 @@ def state_of(login: str) -> str:
 
 
 def session_of(browser: object) -> str | None:
-    return browser.cookie("webex_session")  # type: ignore[attr-defined,no-any-return] - a Browser
+    return browser.cookie("webex_session")  # type: ignore[attr-defined,no-any-return]  # a Browser
 
 
 # The state

@@ -133,7 +133,7 @@ def test_a_success_hook_may_choose_where_to_go(make_site: Callable[..., Site]) -
     seen = []
 
     async def welcome(signed_in: object, request: WebRequest) -> str:
-        seen.append((signed_in.user.email, request.path))  # type: ignore[attr-defined] - told by the annotation of the hook
+        seen.append((signed_in.user.email, request.path))  # type: ignore[attr-defined]  # told by the annotation of the hook
         return "/maybe"
 
     site = make_site(on_success=welcome)
@@ -210,12 +210,12 @@ def test_a_cloud_that_is_gone_is_told_of(site: Site) -> None:
 @pytest.mark.parametrize("secret", ["", "short", b"x" * 31, [], ["x" * 40, "short"]])
 def test_a_short_session_secret_is_refused(secret: object) -> None:
     with pytest.raises(ConfigurationError, match="session_secret"):
-        WebexAuth(None, session_secret=secret)  # type: ignore[arg-type] - wrong on purpose
+        WebexAuth(None, session_secret=secret)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_there_is_no_default_secret() -> None:
     with pytest.raises(TypeError):
-        WebexAuth(None)  # type: ignore[call-arg] - wrong on purpose
+        WebexAuth(None)  # type: ignore[call-arg]  # wrong on purpose
 
 
 def integration(redirect_uri: str) -> AsyncIntegration:
@@ -254,7 +254,7 @@ def test_a_redirect_uri_that_ends_elsewhere_names_both_ways_out() -> None:
 
 def test_a_blocking_integration_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="AsyncIntegration"):
-        WebexAuth(Integration(client_id="C1"), session_secret=SECRET)  # type: ignore[arg-type] - wrong on purpose
+        WebexAuth(Integration(client_id="C1"), session_secret=SECRET)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_an_integration_may_come_with_the_lifespan(site: Site) -> None:
@@ -293,7 +293,7 @@ def test_a_starlette_app_has_the_client_in_its_state(site: Site) -> None:
     auth.install(app)
     server = Server(app, port)
     try:
-        other = Site(site.cloud, f"http://127.0.0.1:{port}", site.http, site.database, made, auth)  # type: ignore[arg-type] - only its routes are used
+        other = Site(site.cloud, f"http://127.0.0.1:{port}", site.http, site.database, made, auth)  # type: ignore[arg-type]  # only its routes are used
         assert b"Alice" in other.sign_in(other.browser()).body
     finally:
         server.stop()

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,6 @@ from webex.emulator.inprocess import call
 from webex.emulator.settings import Settings
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
     from webex.emulator.cloud import Cloud

@@ -1,0 +1,154 @@
+"""Misbehaviour on demand, over a real socket."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.emulator.helpers import Answer, fetch, is_live, refresh, signed_in
+from webex.emulator import Cloud
+from webex.emulator.accounts import ALICE_TOKEN
+from webex.emulator.faults import Fault
+from webex.emulator.wire import Call, Reply
+
+EXPIRY = "/v1/authorizations/tokenExpiry"
+
+
+def ask(cloud: Cloud) -> Answer:
+    return fetch(cloud.url + EXPIRY, token=ALICE_TOKEN)
+
+
+def test_a_status_strikes_as_often_as_it_is_told(webex_cloud: Cloud) -> None:
+    fault = webex_cloud.faults.add("/v1/auth*", status=503, count=2, skip=1)
+    assert [ask(webex_cloud).status for _ in range(5)] == [200, 503, 503, 200, 200]
+    assert fault.hits == 2
+    assert webex_cloud.requests.count(fault="503") == 2
+
+
+def test_a_fault_hits_only_what_it_names(webex_cloud: Cloud) -> None:
+    webex_cloud.faults.add("/v1/rooms", status=500)
+    webex_cloud.faults.add(EXPIRY, method="POST", status=500)
+    webex_cloud.faults.add("*", grant_type="refresh_token", status=500, count=1)
+    assert ask(webex_cloud).status == 200
+    tokens = signed_in(webex_cloud)
+    assert refresh(webex_cloud, tokens["refresh_token"]).status == 500
+    assert refresh(webex_cloud, tokens["refresh_token"]).status == 200
+
+
+def test_a_rate_repeats_itself_with_its_seed(webex_cloud: Cloud) -> None:
+    def run(seed: int) -> list[int]:
+        webex_cloud.faults.clear()
+        webex_cloud.faults.add(rate=0.5, seed=seed, status=500)
+        return [ask(webex_cloud).status for _ in range(20)]
+
+    assert run(1) == run(1) != run(2)
+    assert {200, 500} == set(run(1))
+
+
+@pytest.mark.parametrize("value", ["2", "rand(30),add(30)", "Fri, 31 Dec 1999 23:59:59 GMT", ""])
+def test_a_rate_limit_says_whatever_it_is_told(webex_cloud: Cloud, value: str) -> None:
+    webex_cloud.faults.add(status=429, retry_after=value, count=1)
+    answer = ask(webex_cloud)
+    assert (answer.status, answer.headers["retry-after"]) == (429, value)
+    assert answer.json()["trackingId"] == answer.headers["trackingid"]
+
+
+def test_a_dropped_connection_gives_no_answer(webex_cloud: Cloud) -> None:
+    webex_cloud.faults.add(drop=True, count=1)
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        ask(webex_cloud)
+    assert webex_cloud.requests.count(status=0) == 1
+    assert ask(webex_cloud).status == 200
+
+
+def test_a_drop_after_processing_has_done_its_work(webex_cloud: Cloud) -> None:
+    webex_cloud.set(rotation="strict")
+    tokens = signed_in(webex_cloud)
+    webex_cloud.faults.add("*/access_token", drop=True, after_processing=True, count=1)
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        refresh(webex_cloud, tokens["refresh_token"])
+    assert refresh(webex_cloud, tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert not is_live(webex_cloud, tokens["access_token"])
+
+
+def test_a_status_after_processing_has_done_its_work(webex_cloud: Cloud) -> None:
+    tokens = signed_in(webex_cloud)
+    webex_cloud.faults.add("*/revoke", status=502, after_processing=True)
+    client = webex_cloud.state.integrations[webex_cloud.env["WEBEX_CLIENT_ID"]]
+    assert client.client_secret is not None
+    answer = fetch(
+        webex_cloud.url + "/v1/revoke",
+        form={"token": tokens["access_token"]},
+        basic=(client.client_id, client.client_secret),
+    )
+    assert answer.status == 502
+    assert not is_live(webex_cloud, tokens["access_token"])
+
+
+def test_latency_waits_in_real_time(webex_cloud: Cloud) -> None:
+    webex_cloud.faults.add(latency=0.2, count=1)
+    start = time.monotonic()
+    assert ask(webex_cloud).status == 200
+    assert time.monotonic() - start >= 0.2
+
+
+def test_a_truncated_body_breaks_off_before_its_announced_end(webex_cloud: Cloud) -> None:
+    webex_cloud.faults.add(truncate=True, count=1)
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        ask(webex_cloud)
+    assert caught.value.expected
+
+
+def test_a_dripping_body_comes_byte_by_byte(webex_cloud: Cloud) -> None:
+    webex_cloud.faults.add(drip=0.01, count=1)
+    connection = http.client.HTTPConnection(urlsplit(webex_cloud.url).netloc, timeout=10)
+    connection.request("GET", EXPIRY, headers={"authorization": f"Bearer {ALICE_TOKEN}"})
+    answer = connection.getresponse()
+    start = time.monotonic()
+    body = answer.read()
+    connection.close()
+    assert body.startswith(b'{"exp"')
+    assert time.monotonic() - start >= 0.01 * (len(body) - 5)
+
+
+def test_what_is_not_json_still_says_that_it_is(webex_cloud: Cloud) -> None:
+    webex_cloud.faults.add(not_json=True, count=1)
+    answer = ask(webex_cloud)
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.text.startswith("<html>")
+    webex_cloud.faults.add(body="plain", content_type="text/plain", headers={"X-Odd": "1"}, count=1)
+    answer = ask(webex_cloud)
+    assert (answer.text, answer.headers["content-type"], answer.headers["x-odd"]) == ("plain", "text/plain", "1")
+
+
+@pytest.mark.parametrize(
+    ("how", "link"),
+    [
+        ("filters", '<http://x/v1/rooms?max=2&cursor=c>; rel="next"'),
+        ("null", '<http://x/v1/rooms?max=null&type=group&cursor=c>; rel="next"'),
+        ("elsewhere", '<https://webexapis.com.evil.example/v1/rooms?max=2&type=group&cursor=c>; rel="next"'),
+        ("garbage", "<<>>;rel=next,;="),
+    ],
+)
+def test_a_next_link_breaks_as_it_is_told(how: str, link: str) -> None:
+    call = Call(Cloud(), "GET", "/v1/rooms", {}, {}, {}, b"")
+    good = Reply(200, {"items": []}, {"Link": '<http://x/v1/rooms?max=2&type=group&cursor=c>; rel="next"'})
+    assert Fault(broken_next=how).spoil(good, call).headers["link"] == link  # type: ignore[arg-type]  # on purpose
+
+
+def test_a_fault_that_makes_no_sense_is_refused(webex_cloud: Cloud) -> None:
+    for wrong in ({"status": 9000}, {"rate": 2.0}):
+        with pytest.raises(ValueError, match="is not"):
+            webex_cloud.faults.add(**wrong)
+    for unknown in ({"hits": 3}, {"colour": "red"}):
+        with pytest.raises(TypeError):
+            webex_cloud.faults.add(**unknown)
+
+
+def test_a_removed_fault_strikes_no_more(webex_cloud: Cloud) -> None:
+    fault = webex_cloud.faults.add(status=500)
+    webex_cloud.faults.remove(fault)
+    assert ask(webex_cloud).status == 200
