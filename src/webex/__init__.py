@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from webex.version import __version__
+
 if TYPE_CHECKING:
     from typing import Unpack
 
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
         WebexError,
     )
     from webex.integration import AsyncIntegration, Integration
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AccessDeniedError",

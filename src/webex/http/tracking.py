@@ -14,7 +14,7 @@ class Tracking:
     """Gives each call an id `PREFIX_UUID_N`, which its retries and redirects keep, and the user agent's names."""
 
     def __init__(self, config: Config) -> None:
-        from webex import __version__
+        from webex.version import __version__
 
         self._session = f"{config.tracking_id_prefix}_{uuid.uuid4()}"
         self._numbers = itertools.count(1)
