@@ -58,7 +58,7 @@ def start(database: str, expired: str) -> Iterator[Start]:
 
     def begin(style: str = "async", calls: int = 1) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.auth.worker", database, expired, style, str(calls)],
+            [sys.executable, "-X", "faulthandler", "-m", "tests.auth.worker", database, expired, style, str(calls)],
             cwd=ROOT,
             env={**os.environ},
             stdout=subprocess.PIPE,

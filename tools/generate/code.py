@@ -51,7 +51,7 @@ def models(facts: list[dict[str, Any]]) -> str:
     lines = [HEADER.format(doc="What the messaging API answers with.")]
     lines.append(
         "\nfrom __future__ import annotations\n\nfrom typing import Any, Literal\n\nimport msgspec\n\n"
-        "from webex.api.models import Model, Timestamp\n"
+        "from webex.api.models import Model, Timestamp, prepare\n"
     )
     schemas: dict[str, dict[str, Any]] = {}
     for source in facts:
@@ -69,6 +69,7 @@ def models(facts: list[dict[str, Any]]) -> str:
             if annotation != "Any":
                 annotation += " | None"
             lines.append(f"    {attribute}: {annotation} = {default}\n")
+    lines.append("\nprepare(\n" + "".join(f"    {name},\n" for name in sorted(schemas)) + ")\n")
     text = "".join(lines)
     return text if "msgspec.field" in text else text.replace("import msgspec\n\n", "")
 

@@ -112,11 +112,20 @@ def _wire_names(cls: type[Any]) -> dict[str, str]:
 _strict: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 
 
+def prepare(*classes: type[Any]) -> msgspec.json.Decoder[Any]:
+    """Make the decoders of models; gives the last one.
+
+    Done while the module of the models is imported, which one thread does alone: msgspec fails when two threads make
+    the first decoder of a struct together.
+    """
+    for cls in classes:
+        _strict[cls] = msgspec.json.Decoder(cls)
+    return _strict[classes[-1]]
+
+
 def from_json(cls: type[M], raw: bytes | msgspec.Raw, request: RequestInfo | None = None) -> M:
     """A model of one JSON object; `DecodeError` when it is no object at all."""
-    decoder = _strict.get(cls)
-    if decoder is None:
-        decoder = _strict[cls] = msgspec.json.Decoder(cls)
+    decoder = _strict.get(cls) or prepare(cls)
     try:
         model: M = decoder.decode(raw)
     except msgspec.ValidationError as error:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import threading
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,6 +47,25 @@ def _configured(builder: B, options: TransportOptions) -> B:
     except (ValueError, exceptions.BuilderError):
         raise ConfigurationError("proxy must be a URL, and ca_bundle a PEM file with certificates.") from None
     return builder
+
+
+_warming = threading.Lock()
+_warmed: set[int] = set()  # processes
+
+
+def warm_up() -> None:
+    """Start the library's machinery on one thread: two threads that make its very first call together crash it.
+
+    The call goes to port 0 of this machine, which nothing can listen on.
+    """
+    with _warming:
+        if os.getpid() in _warmed:
+            return
+        client = SyncClientBuilder().no_proxy().build()
+        with contextlib.suppress(exceptions.PyreqwestError):
+            client.request("GET", "http://127.0.0.1:0/").build().send()
+        client.close()
+        _warmed.add(os.getpid())
 
 
 def _certificates(path: str) -> list[bytes]:
@@ -114,6 +136,7 @@ class PyreqwestTransport:
     """Blocking style."""
 
     def __init__(self, options: TransportOptions) -> None:
+        warm_up()
         self._client = _configured(SyncClientBuilder(), options).build()
 
     async def send(self, request: WireRequest) -> WireResponse:

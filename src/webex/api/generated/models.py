@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from webex.api.models import Model, Timestamp
+from webex.api.models import Model, Timestamp, prepare
 
 __all__ = [
     "Attachment",
@@ -547,3 +547,49 @@ class Webhook(Model, rename="camel", kw_only=True, dict=True):
     status: Literal["active", "inactive"] | str | None = None
     created: Timestamp | None = None
     owned_by: str | None = None
+
+
+prepare(
+    Attachment,
+    AttachmentAction,
+    AvailabilitySegment,
+    ClusterDetails,
+    ClusterDetailsResponseOrgLevel,
+    ClusterDetailsUpgradeSchedule,
+    ClusterDetailsWithAvailabilitySegments,
+    ClusterNodeDetails,
+    ClusterSummary,
+    ClustersAvailabilityDetailsItems,
+    DatabaseDetailsResponse,
+    DatabaseDetailsResponseContext,
+    ECMFolder,
+    Event,
+    Membership,
+    Message,
+    MultiTenantHDSOrgDetailsResponse,
+    MultiTenantHDSOrgDetailsResponseContext,
+    NetworkTestResults,
+    NetworkTestResultsForCluster,
+    NetworkTestResultsForClusterClusters,
+    NetworkTestResultsForNode,
+    NetworkTestsResultsResponse,
+    NodeDetails,
+    NodeDetailsAvailabilityDetails,
+    NodeDetailsCluster,
+    NodeDetailsItems,
+    OrgDetailsItems,
+    Person,
+    PersonAddress,
+    PersonPhoneNumber,
+    PersonSipAddress,
+    Room,
+    RoomMeetingDetails,
+    RoomTab,
+    ServiceTestResults,
+    SingleNetworkTestResult,
+    SingleServiceTestResult,
+    Team,
+    TeamMembership,
+    TenantDetails,
+    Webhook,
+)
