@@ -44,6 +44,10 @@ SERVICES: Final[tuple[str, ...]] = (
     "webex.emulator.rest.memberships",
     "webex.emulator.rest.messages",
     "webex.emulator.rest.webhooks",
+    "webex.emulator.rest.teams",
+    "webex.emulator.rest.attachment_actions",
+    "webex.emulator.rest.room_things",
+    "webex.emulator.rest.events",
     "webex.emulator.files",
     "webex.emulator.u2c",
 )

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from webex.errors import ConnectError, DeadlineError, FileError, TransportError
+from webex.errors import ConnectError, DeadlineError, FileError, RedirectError, TransportError
 
 if TYPE_CHECKING:
     from webex.http.exchange import Exchange
@@ -76,7 +76,7 @@ async def retrying(
         response: WireResponse | None = None
         try:
             response = await send(exchange)
-        except DeadlineError:
+        except (DeadlineError, RedirectError):
             raise
         except ConnectError as error:
             failure, again, asked = error, True, None

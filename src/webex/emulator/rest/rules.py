@@ -97,14 +97,16 @@ def someone(call: Call, body: dict[str, Any], id_name: str = "personId", email_n
 
 def tell(call: Call, resource: str, event: str, data: dict[str, Any], actor: Person, room: Room | None = None) -> None:
     """Publish a change."""
-    call.cloud.publish(
-        Change(
-            resource=resource,
-            event=event,
-            data=data,
-            actor_id=actor.id,
-            org_id=actor.org_id,
-            room_id=None if room is None else room.id,
-            app_id=None if call.token is None else call.token.client_id,
-        )
+    from webex.emulator.rest.events import remember
+
+    change = Change(
+        resource=resource,
+        event=event,
+        data=data,
+        actor_id=actor.id,
+        org_id=actor.org_id,
+        room_id=None if room is None else room.id,
+        app_id=None if call.token is None else call.token.client_id,
     )
+    remember(call.cloud, change)
+    call.cloud.publish(change)
