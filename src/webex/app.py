@@ -164,6 +164,26 @@ class App:
         first = await fetch()
         return FetchedToken(self.runtime, self.endpoint.now, _driven(self.runtime, fetch), first)
 
+    def app_source(self, scope: str) -> TokenSource:
+        """Where the token of the app itself comes from (client credentials)."""
+        from webex.auth import FetchedToken
+
+        async def fetch() -> TokenSet:
+            return await self.endpoint.client_credentials(scope)
+
+        return FetchedToken(self.runtime, self.endpoint.now, _driven(self.runtime, fetch))
+
+    def guest_source(self, subject: str, display_name: str, issuer: Any) -> TokenSource:
+        """Where the token of a guest comes from, whom a service app's token makes."""
+        from webex.auth import FetchedToken
+
+        tokens = self.source_for(issuer)
+
+        async def fetch() -> TokenSet:
+            return await self.endpoint.guest_token(subject, display_name, tokens)
+
+        return FetchedToken(self.runtime, self.endpoint.now, _driven(self.runtime, fetch))
+
     # Signing in and out
 
     def build_login_url(self, **options: Any) -> str:

@@ -147,6 +147,18 @@ class AsyncIntegration(_Shared):
 
         return AsyncWebex._over(self._app, self._app.source_for(credentials))
 
+    def app_client(self, scope: str) -> AsyncWebex:
+        """A view for the app itself, without a person (client credentials grant, RFC 6749 §4.4)."""
+        from webex.client import AsyncWebex
+
+        return AsyncWebex._over(self._app, self._app.app_source(scope))
+
+    def guest(self, subject: str, display_name: str, *, issuer: Any) -> AsyncWebex:
+        """A view for a guest: `POST /guests/token` with `issuer`, a service app's token."""
+        from webex.client import AsyncWebex
+
+        return AsyncWebex._over(self._app, self._app.guest_source(subject, display_name, issuer))
+
     async def service_app(self, application_id: str, target_org_id: str) -> AsyncWebex:
         """A view for a service app in one organization: `POST /applications/{applicationId}/token`."""
         from webex.client import AsyncWebex
@@ -244,6 +256,18 @@ class Integration(_Shared):
         from webex.client import Webex
 
         return Webex._over(self._app, self._app.source_for(credentials))
+
+    def app_client(self, scope: str) -> Webex:
+        """A view for the app itself, without a person (client credentials grant, RFC 6749 §4.4)."""
+        from webex.client import Webex
+
+        return Webex._over(self._app, self._app.app_source(scope))
+
+    def guest(self, subject: str, display_name: str, *, issuer: Any) -> Webex:
+        """A view for a guest: `POST /guests/token` with `issuer`, a service app's token."""
+        from webex.client import Webex
+
+        return Webex._over(self._app, self._app.guest_source(subject, display_name, issuer))
 
     def service_app(self, application_id: str, target_org_id: str) -> Webex:
         """A view for a service app in one organization: `POST /applications/{applicationId}/token`."""

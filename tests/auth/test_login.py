@@ -262,3 +262,11 @@ def test_a_bad_code_is_an_oauth_error_without_the_code(cloud: Cloud) -> None:
         with pytest.raises(OAuthError) as caught:
             integration.finish_login({"code": "sesame-1", "state": state}, browser=login.browser)
         assert "sesame" not in str(caught.value)
+
+
+def test_an_app_acts_for_itself_and_makes_guests(cloud: Cloud) -> None:
+    with Integration() as integration:
+        assert integration.app_client("spark:people_read").get_user_token()
+        issuer = cloud.token_for("admin", scopes=["guest-issuer:write", "spark:all"])
+        guest = integration.guest("guest-1", "A Guest", issuer=issuer)
+        assert guest.people.me().display_name == "A Guest"

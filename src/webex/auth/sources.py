@@ -9,7 +9,6 @@ from webex.auth.tokens import TokenSet, normalise_token
 from webex.errors import ConfigurationError, NotSignedInError, ReauthorizationRequiredError
 
 if TYPE_CHECKING:
-    from webex.auth.endpoint import TokenEndpoint
     from webex.auth.manager import TokenManager
     from webex.runtime.protocol import Runtime
 
@@ -108,8 +107,3 @@ class FetchedToken:
             raise ReauthorizationRequiredError("The refresh callback gave a token that has expired.", reason="revoked")
         self._tokens = tokens
         return tokens
-
-
-def client_credentials(runtime: Runtime, endpoint: TokenEndpoint, scope: str) -> FetchedToken:
-    """The token of the app itself (RFC 6749 §4.4)."""
-    return FetchedToken(runtime, endpoint.now, lambda: endpoint.client_credentials(scope))
