@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Self, TypeVar, get_type_hint
 import msgspec
 
 from webex.errors import DecodeError, RequestInfo
+from webex.http.codec import encode_json
 
 _logger = logging.getLogger("webex.api")
 
@@ -21,6 +22,9 @@ Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 
 _SECRET: Final = ("secret", "token", "password")
 _LONGEST: Final = 60
+
+# What reading JSON from elsewhere may raise: too deep, no UTF-8, a number out of range, or no JSON at all.
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
 
 M = TypeVar("M", bound="Model")
 
@@ -35,10 +39,12 @@ class Model(msgspec.Struct, rename="camel", kw_only=True, dict=True):
 
     def is_set(self, name: str) -> bool:
         """Whether the field came with the answer (even as null); its Python name or its name on the wire."""
-        raw = self._came()
-        if raw is None:
-            return getattr(self, name) is not None
-        return _wire_names(type(self)).get(name, name) in raw
+        names = _wire_names(type(self))
+        wire = names.get(name, name)
+        if wire in (self._came() or {}):
+            return True
+        attribute = next((own for own, on_wire in names.items() if on_wire == wire), None)
+        return attribute is not None and getattr(self, attribute) is not None
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -47,23 +53,35 @@ class Model(msgspec.Struct, rename="camel", kw_only=True, dict=True):
         return {name: value for name, value in (self._came() or {}).items() if name not in known}
 
     def __getitem__(self, name: str) -> Any:
-        """A field by its name on the wire, as it came; `KeyError` when it did not come."""
-        return (self._came() or self.to_dict())[name]
+        """A field by its name on the wire, as plain data; `KeyError` when it is not there."""
+        return self.to_dict()[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data with the names of the wire, and what is unknown here; for JSON, a cache, a log."""
-        raw = self._came()
-        if raw is not None:
-            return dict(raw)
-        built: dict[str, Any] = msgspec.to_builtins(self)
-        return {name: value for name, value in built.items() if value is not None}
+        """Plain data with the names of the wire: what came, also what is unknown here, with what was changed since."""
+        came = self._came()
+        result = dict(came or {})
+        before = None if came is None else _fitted(type(self), came)
+        for name, wire in _wire_names(type(self)).items():
+            value = getattr(self, name)
+            if before is None:
+                if value is not None:
+                    result[wire] = _plain(value)
+            elif value != getattr(before, name):
+                result[wire] = _plain(value)
+        return result
 
     def _came(self) -> dict[str, Any] | None:
+        """What the model was made of; None for one that the program made itself."""
         kept = self.__dict__.get("_raw")
         if isinstance(kept, dict) or kept is None:
             return kept
-        decoded = msgspec.json.decode(kept)
-        return decoded if isinstance(decoded, dict) else None
+        try:
+            decoded: dict[str, Any] = msgspec.json.decode(kept)
+        except _UNREADABLE as error:
+            raise DecodeError(
+                f"The unknown fields of a {type(self).__name__} can't be read ({type(error).__name__})."
+            ) from None
+        return decoded
 
     def __repr__(self) -> str:
         shown = []
@@ -81,10 +99,16 @@ class Model(msgspec.Struct, rename="camel", kw_only=True, dict=True):
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (type(self), self.to_dict())
 
+    def __copy__(self) -> Self:
+        return type(self).from_dict(self.to_dict())
+
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """A model of plain data with the names of the wire; values of other types than described are kept."""
-        return from_json(cls, msgspec.json.encode(data))
+        """A model of plain data with the names of the wire; values of other types than described are kept.
+
+        `ConfigurationError` for what JSON can't hold.
+        """
+        return from_json(cls, encode_json(data))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -92,6 +116,15 @@ class Model(msgspec.Struct, rename="camel", kw_only=True, dict=True):
         from webex.api.pydantic_schema import core_schema_of
 
         return core_schema_of(cls)
+
+
+def _plain(value: Any) -> Any:
+    """Models within as plain data, moments as text."""
+    if isinstance(value, Model):
+        return value.to_dict()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return msgspec.to_builtins(value)
 
 
 def _rebuilt(cls: type[M], data: dict[str, Any]) -> M:
@@ -130,7 +163,7 @@ def from_json(cls: type[M], raw: bytes | msgspec.Raw, request: RequestInfo | Non
         model: M = decoder.decode(raw)
     except msgspec.ValidationError as error:
         model = _lenient(cls, raw, error, request)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except _UNREADABLE as error:
         raise DecodeError(
             f"A {cls.__name__} in the answer can't be read ({type(error).__name__}).", request=request
         ) from None
@@ -141,7 +174,7 @@ def from_json(cls: type[M], raw: bytes | msgspec.Raw, request: RequestInfo | Non
 def _lenient(cls: type[M], raw: bytes | msgspec.Raw, why: Exception, request: RequestInfo | None) -> M:
     try:
         data = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+    except _UNREADABLE:
         data = None
     if not isinstance(data, dict):
         raise DecodeError(f"A {cls.__name__} in the answer is no JSON object.", request=request)
@@ -202,7 +235,7 @@ def _model_in(kind: Any) -> type[Any] | None:
 
 
 class _Page(msgspec.Struct):
-    items: list[msgspec.Raw] = []
+    items: list[msgspec.Raw] | None = None
 
 
 _page = msgspec.json.Decoder(_Page)
@@ -211,8 +244,8 @@ _page = msgspec.json.Decoder(_Page)
 def page_of(cls: type[M], content: bytes, request: RequestInfo | None = None) -> list[M]:
     """The models of a page `{"items": […]}`."""
     try:
-        items = _page.decode(content).items
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        items = _page.decode(content).items or []
+    except _UNREADABLE as error:
         raise DecodeError(
             f"A page of {cls.__name__} can't be read ({type(error).__name__}).", path="items", request=request
         ) from None
