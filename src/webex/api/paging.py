@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import unquote_plus, urljoin, urlsplit, urlunsplit
 
 from webex.api.models import page_of
 from webex.api.session import wire_query
@@ -100,21 +100,16 @@ class _Paging(Generic[T]):
         return Page(items, url)
 
     def _mended(self, target: str, response: Response) -> str:
-        """The next link with the filters that it lost."""
+        """The next link with the filters that it lost; what it has is kept as it is written."""
         try:
-            parts = urlsplit(target)
-            pairs = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if value != "null"]
+            parts = urlsplit(urljoin(response.request.url, target))
         except ValueError:
             raise DecodeError("The next link is no URL.", request=response.request) from None
-        if not parts.netloc:
-            base = urlsplit(response.request.url)
-            parts = parts._replace(scheme=base.scheme, netloc=base.netloc)
-        have = {name for name, _ in pairs}
+        kept = [pair for pair in parts.query.split("&") if pair and pair.partition("=")[2] != "null"]
+        have = {unquote_plus(pair.partition("=")[0]) for pair in kept}
         lost = {name: value for name, value in self._query.items() if name not in have and name not in _CURSORS}
-        if not lost and len(pairs) == len(parse_qsl(parts.query, keep_blank_values=True)):
-            return urlunsplit(parts)
-        query = "&".join(text for text in (encode_query(dict(pairs)), encode_query(lost)) if text)
-        return urlunsplit(parts._replace(query=query))
+        query = "&".join(text for text in (*kept, encode_query(lost)) if text)
+        return urlunsplit(parts._replace(query=query, fragment=""))
 
     async def _items(self) -> AsyncIterator[T]:
         pages = self._pages()

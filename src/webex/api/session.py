@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
@@ -124,12 +125,17 @@ def _listening(method: Callable[..., Any]) -> tuple[Callable[..., Any], list[Res
             "with_raw_response takes a method of a resource: with_raw_response(client.rooms.get, id)."
         )
     seen: list[Response] = []
-    return getattr(type(owner)(replace(session, seen=seen)), method.__name__), seen
+    ears = copy(owner)
+    ears._session = replace(session, seen=seen)
+    return getattr(ears, method.__name__), seen
 
 
 def _raw(model: T, seen: list[Response]) -> RawResponse[T]:
     if not seen:
-        raise ConfigurationError("This method makes no call by itself; iterate a list, or take its pages.")
+        raise ConfigurationError(
+            "This method makes no call by itself, or leaves its answer to be read in pieces. "
+            "Of a list, see the answer of a page: with_raw_response(client.rooms.list().first_page)."
+        )
     last = seen[-1]
     return RawResponse(model, last.status, last.headers, last.tracking_id, last.content, last.attempts)
 
@@ -137,7 +143,8 @@ def _raw(model: T, seen: list[Response]) -> RawResponse[T]:
 async def with_raw_response(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
     """Call a resource's method and see its answer too."""
     bound, seen = _listening(method)
-    return _raw(await bound(*args, **kwargs), seen)
+    result = bound(*args, **kwargs)
+    return _raw(await result if isinstance(result, Awaitable) else result, seen)
 
 
 def with_raw_response_blocking(method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
