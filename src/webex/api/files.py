@@ -11,16 +11,19 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 from urllib.parse import unquote
 
 from webex.api.resource import AsyncResource, Resource
 from webex.api.session import Session
 from webex.errors import ConfigurationError, FileError, TransportError
 from webex.http.types import Request
+
+if TYPE_CHECKING:
+    from webex.http.pipeline import StreamedResponse
 
 __all__ = ["AsyncFiles", "FileInfo", "Files"]
 
@@ -66,7 +69,9 @@ async def _info(session: Session, url: str, allow: str | None) -> FileInfo:
     return info_of(response.headers)
 
 
-async def _chunks(session: Session, url: str, allow: str | None, on_progress: Progress | None) -> AsyncIterator[bytes]:
+async def _chunks(
+    session: Session, url: str, allow: str | None, on_progress: Progress | None
+) -> AsyncGenerator[bytes, None]:
     """The file's bytes; a broken connection is taken up where it broke."""
     done, total, resumes = 0, None, 0
     tag: str | None = None
@@ -78,10 +83,10 @@ async def _chunks(session: Session, url: str, allow: str | None, on_progress: Pr
                 headers["if-range"] = tag
         response = await session.stream(Request("GET", url, params={"allow": allow}, headers=headers))
         try:
-            if done and response.status != 206:
+            if done and not _goes_on(response, done):
                 raise FileError("The file changed, or can't be resumed, after the connection broke. Download it again.")
             tag = response.headers.get("etag", tag)
-            if total is None:
+            if total is None and response.status != 206:
                 total = _whole(response.headers.get("content-length", ""))
             async for chunk in response.chunks():
                 done += len(chunk)
@@ -104,14 +109,30 @@ async def _chunks(session: Session, url: str, allow: str | None, on_progress: Pr
         return
 
 
+def _goes_on(response: StreamedResponse, done: int) -> bool:
+    """Whether an answer begins where the last one broke off (RFC 9110 §14.4)."""
+    begins = re.match(r"bytes (\d+)-", response.headers.get("content-range", ""))
+    return response.status == 206 and (begins is None or int(begins.group(1)) == done)
+
+
+async def _write(session: Session, file: Any, url: str, allow: str | None, on_progress: Progress | None) -> None:
+    """All of a file into a file object; the connection is let go of whatever happens."""
+    async with contextlib.aclosing(_chunks(session, url, allow, on_progress)) as chunks:
+        async for chunk in chunks:
+            try:
+                await session.runtime.run_blocking(file.write, chunk)
+            except (TypeError, ValueError, AttributeError) as error:
+                raise FileError(f"The file object can't be written: {error}. Open it in binary mode ('wb').") from error
+
+
 async def _download(
     session: Session, url: str, to: Target, allow: str | None, on_progress: Progress | None
 ) -> bytes | Path:
     if to is None:
-        return b"".join([chunk async for chunk in _chunks(session, url, allow, on_progress)])
+        async with contextlib.aclosing(_chunks(session, url, allow, on_progress)) as chunks:
+            return b"".join([chunk async for chunk in chunks])
     if not isinstance(to, str | os.PathLike):
-        async for chunk in _chunks(session, url, allow, on_progress):
-            await session.runtime.run_blocking(to.write, chunk)
+        await _write(session, to, url, allow, on_progress)
         return b""
     target = Path(to)
     if await session.runtime.run_blocking(target.is_dir):
@@ -124,8 +145,7 @@ async def _download(
         raise FileError(f"{str(target)!r} can't be written: {error.strerror}.") from error
     try:
         with os.fdopen(handle, "wb") as file:
-            async for chunk in _chunks(session, url, allow, on_progress):
-                await session.runtime.run_blocking(file.write, chunk)
+            await _write(session, file, url, allow, on_progress)
         os.replace(name, target)
     except OSError as error:
         if isinstance(error, TransportError):

@@ -67,9 +67,12 @@ def multipart_body(
 async def counted(
     pieces: AsyncIterator[bytes], length: int | None, on_progress: Callable[[int, int | None], Any]
 ) -> AsyncIterator[bytes]:
-    """Pass pieces on, and tell how many bytes have gone."""
+    """Pass pieces on, and tell how many bytes have gone.
+
+    Told as a piece is handed over: a transport that has all the bytes it announced asks for no further one.
+    """
     sent = 0
     async for piece in pieces:
-        yield piece
         sent += len(piece)
         on_progress(sent, length)
+        yield piece
