@@ -70,6 +70,11 @@ def _parts(body: dict[str, Any], split: bool) -> list[dict[str, Any]]:
             raise ConfigurationError(f"{name} must be text, not {type(value).__name__}.")
         if value is None or len(value.encode()) <= MOST_BYTES:
             continue
+        if name == "text" and "markdown" in body:
+            raise ConfigurationError(
+                f"text has {len(value.encode()):,} bytes; Webex takes {MOST_BYTES:,}. It only stands in for markdown: "
+                "leave it out, or shorten it."
+            )
         if not split:
             raise ConfigurationError(
                 f"{name} has {len(value.encode()):,} bytes; Webex takes {MOST_BYTES:,} a message. "

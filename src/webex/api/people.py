@@ -13,7 +13,7 @@ from webex.api.models import page_of
 from webex.api.session import Session
 from webex.errors import ConfigurationError
 from webex.http.types import Request
-from webex.ids import person_uuid, to_hydra_id
+from webex.ids import is_uuid, person_uuid, to_hydra_id
 
 __all__ = ["AsyncPeople", "People"]
 
@@ -25,9 +25,13 @@ async def _get_many(session: Session, ids: Sequence[str]) -> list[Person | None]
         raise ConfigurationError("get_many takes a list of ids; for one person use get.")
     wanted = [person_uuid(given) for given in ids]
     found: dict[str, Person] = {}
-    distinct = list(dict.fromkeys(wanted))
-    for start in range(0, len(distinct), _MOST_IDS):
-        some = [to_hydra_id("PEOPLE", key) for key in distinct[start : start + _MOST_IDS]]
+    # A Hydra id names its cluster, so it is sent as it was given; a UUID becomes one.
+    distinct: dict[str, str] = {}
+    for key, given in zip(wanted, ids, strict=True):
+        distinct.setdefault(key, to_hydra_id("PEOPLE", key) if is_uuid(given) else given)
+    asked = list(distinct.values())
+    for start in range(0, len(asked), _MOST_IDS):
+        some = asked[start : start + _MOST_IDS]
         response = await session.send(Request(LIST.method, LIST.path, params={"id": some, "max": len(some)}))
         for person in page_of(Person, response.content, response.request):
             if person.id is not None:

@@ -8,11 +8,13 @@ characters; never inside a character.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 from webex.errors import ConfigurationError
 
 MOST_BYTES: Final = 7439
+_JOINER: Final = "\u200d"
 _FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
 
 
@@ -59,9 +61,20 @@ def _cut(text: str, room: int) -> str:
         at = head.rfind(mark)
         if at > len(head) // 4:
             return head[: at + len(mark)]
-    while head and len(head) < len(text) and (text[len(head)] == "\u200d" or text[len(head)] in "\ufe0f\u20e3"):
-        head = head[:-1]  # a joined emoji stays whole
-    return head or text[:1]
+    whole = head
+    while whole and _belong_together(whole[-1], text[len(whole)]):
+        whole = whole[:-1]
+    return whole or head or text[:1]
+
+
+def _belong_together(before: str, after: str) -> bool:
+    """Whether two characters are seen as one: an accent, a joined emoji, its colour or its variant."""
+    return (
+        before == _JOINER
+        or after in (_JOINER, "\ufe0f", "\u20e3")
+        or "\U0001f3fb" <= after <= "\U0001f3ff"
+        or unicodedata.combining(after) != 0
+    )
 
 
 def _open_fence(text: str) -> str | None:
