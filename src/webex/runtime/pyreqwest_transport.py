@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -48,6 +50,9 @@ def _configured(builder: B, options: TransportOptions) -> B:
         raise ConfigurationError("proxy must be a URL, and ca_bundle a PEM file with certificates.") from None
     return builder
 
+
+# The library's threads may still be handing an answer over when the interpreter ends, which then aborts the process.
+atexit.register(time.sleep, 0.05)
 
 _warming = threading.Lock()
 _warmed: set[int] = set()  # processes
