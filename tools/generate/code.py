@@ -171,21 +171,26 @@ def _constant(operation: dict[str, Any]) -> str:
     return f"{operation['name'].upper()} = Operation({', '.join(parts)})\n"
 
 
+def _argument(fact: dict[str, Any]) -> str:
+    """The name by which a caller gives this field."""
+    return str(fact.get("argument") or argument(fact["name"]))
+
+
 def _method(operation: dict[str, Any], *, asynchronous: bool) -> str:
     path = operation["path_params"]
     query = [fact for fact in operation["query"] if fact["name"] != "max"]
     bounded = next((fact for fact in operation["query"] if fact["name"] == "max"), None)
     fields = [*query, *operation["body"]]
     listed = operation.get("items") is not None and operation["name"] in ("list", "list_direct")
-    arguments = ["self", *[f"{argument(fact['name'])}: str" for fact in path]]
+    arguments = ["self", *[f"{_argument(fact)}: str" for fact in path]]
     required = [fact for fact in fields if fact.get("required")]
     optional = [fact for fact in fields if not fact.get("required")]
     if fields or listed:
         arguments.append("*")
-    arguments += [f"{argument(fact['name'])}: {_type(fact, sent=True)}" for fact in required]
+    arguments += [f"{_argument(fact)}: {_type(fact, sent=True)}" for fact in required]
     nullable = operation["method"] in ("PUT", "PATCH", "POST")
     arguments += [
-        f"{argument(fact['name'])}: {_type(fact, sent=True)}{' | None' if nullable else ''} | Unset = UNSET"
+        f"{_argument(fact)}: {_type(fact, sent=True)}{' | None' if nullable else ''} | Unset = UNSET"
         for fact in optional
     ]
     if listed:
@@ -196,11 +201,11 @@ def _method(operation: dict[str, Any], *, asynchronous: bool) -> str:
     constant = operation["name"].upper()
     passed = [constant]
     if path:
-        passed.append("path={" + ", ".join(f'"{f["name"]}": {argument(f["name"])}' for f in path) + "}")
+        passed.append("path={" + ", ".join(f'"{f["name"]}": {_argument(f)}' for f in path) + "}")
     if query:
-        passed.append("query={" + ", ".join(f'"{f["name"]}": {argument(f["name"])}' for f in query) + "}")
+        passed.append("query={" + ", ".join(f'"{f["name"]}": {_argument(f)}' for f in query) + "}")
     if operation["body"]:
-        passed.append("body={" + ", ".join(f'"{f["name"]}": {argument(f["name"])}' for f in operation["body"]) + "}")
+        passed.append("body={" + ", ".join(f'"{f["name"]}": {_argument(f)}' for f in operation["body"]) + "}")
     head = "" if not asynchronous or listed else "async "
     if listed:
         passed.append("limit=limit")
@@ -239,10 +244,10 @@ def _doc(operation: dict[str, Any], fields: list[dict[str, Any]], bounded: dict[
     lines = [f"`{operation['method']} {operation['path']}`."]
     if operation.get("scopes"):
         lines.append(f"Scopes: {', '.join(operation['scopes'])}.")
-    details = [f"{argument(fact['name'])}: {_described(fact, 'path')}" for fact in operation["path_params"]]
+    details = [f"{_argument(fact)}: {_described(fact, 'path')}" for fact in operation["path_params"]]
     queried = {fact["name"] for fact in operation["query"]}
     for fact in fields:
-        details.append(f"{argument(fact['name'])}: {_described(fact, 'query' if fact['name'] in queried else 'body')}")
+        details.append(f"{_argument(fact)}: {_described(fact, 'query' if fact['name'] in queried else 'body')}")
     if listed:
         details.append("limit: how many items in all; without it all of them, fetched as you go")
     if bounded is not None:

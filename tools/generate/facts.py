@@ -2,8 +2,8 @@
 
 An operation: resource, name, method, path, scopes, `path_params`, `query` and `body` (each a list of fields), `returns`
 (a schema's name) and `items` (of a list: the schema of one). A field: name, type, and where they are known `required`,
-`allowed`, `default`, `minimum`, `maximum`. A type: `string`, `number`, `integer`, `boolean`, `timestamp`, `any`,
-`[type]` for a list, `#Name` for a schema.
+`allowed`, `default`, `minimum`, `maximum`; `argument` where another field has its Python name already. A type:
+`string`, `number`, `integer`, `boolean`, `timestamp`, `any`, `[type]` for a list, `#Name` for a schema.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tools.generate.naming import NICER_SCHEMA, OPEN_FIELDS, RESOURCES, SAME_SCHEMA, operation_name, pascal, snake
+from tools.generate.naming import (
+    NICER_SCHEMA,
+    OPEN_FIELDS,
+    RESOURCES,
+    SAME_SCHEMA,
+    argument,
+    operation_name,
+    pascal,
+    snake,
+)
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
@@ -35,6 +44,10 @@ class Facts:
             for method in _METHODS:
                 if method in methods:
                     operations.append(self._operation(method.upper(), path, methods[method], methods))
+        _tell_apart(operations)
+        for operation in operations:
+            operation.pop("operation_id")
+            _name_arguments(operation)
         operations.sort(key=lambda item: (item["resource"], item["path"], item["method"]))
         return {"source": source, "operations": operations, "schemas": dict(sorted(self.schemas.items()))}
 
@@ -46,6 +59,7 @@ class Facts:
         fact: dict[str, Any] = {
             "resource": RESOURCES.get(tag, snake(tag)),
             "name": operation_name(method, path, raw.get("operationId", f"{method} {path}"), items is not None),
+            "operation_id": raw.get("operationId", ""),
             "method": method,
             "path": path,
         }
@@ -172,6 +186,30 @@ class Facts:
                 fact.pop("default", None)
                 known["fields"][-1 if known["fields"][-1]["name"] == field_name else _index(known, field_name)] = fact
         return name
+
+
+def _tell_apart(operations: list[dict[str, Any]]) -> None:
+    """Give operations of one resource names of their own: the shortest path keeps the plain name."""
+    taken: set[tuple[str, str]] = set()
+    for fact in sorted(operations, key=lambda item: (item["path"].count("/"), len(item["path"]), item["path"])):
+        words = snake(fact["path"].replace("{", "by ").replace("}", ""))
+        choices = [fact["name"], snake(fact["operation_id"]), f"{fact['method'].lower()}_{words}"]
+        names = [argument(name) for name in choices if name]
+        fact["name"] = next(name for name in names if (fact["resource"], name) not in taken)
+        taken.add((fact["resource"], fact["name"]))
+
+
+def _name_arguments(operation: dict[str, Any]) -> None:
+    """Where two fields would be one argument, say by which name the later one goes."""
+    taken = {"self", "limit", "page_size"}
+    for place in ("path_params", "query", "body"):
+        for fact in operation[place]:
+            name = argument(fact["name"])
+            while name in taken:
+                name = f"{place.removesuffix('_params')}_{name}"
+            taken.add(name)
+            if name != argument(fact["name"]):
+                fact["argument"] = name
 
 
 def _index(schema: dict[str, Any], name: str) -> int:
