@@ -1,0 +1,179 @@
+"""What the cloud answers with an error status, by status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from webex.errors.base import WebexError
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """What was asked, without anything secret: no token, no body, and a URL without its user info."""
+
+    method: str
+    url: str
+    tracking_id: str | None = None
+
+
+class ApiError(WebexError):
+    """The cloud answered a request with an error status.
+
+    `status` is the HTTP status, `errors` the descriptions that the service gave, `tracking_id` the id to quote to
+    support, `retry_after` the seconds that the service asked to wait (None when it named none), `body` the decoded
+    answer, `headers` the answer's headers with lower-case names.
+    """
+
+    status_class: ClassVar[int | None] = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        request: RequestInfo | None = None,
+        errors: Sequence[str] = (),
+        tracking_id: str | None = None,
+        retry_after: float | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.message = message
+        self.status = status
+        self.request = request
+        self.errors = list(errors)
+        self.tracking_id = tracking_id
+        self.retry_after = retry_after
+        self.body = body
+        self.headers: Mapping[str, str] = headers or {}
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        text = f"{self.status}: {self.message}"
+        extra = [error for error in self.errors if error and error not in self.message]
+        if extra:
+            text += f" ({'; '.join(extra)})"
+        if self.request is not None:
+            text += f" [{self.request.method} {self.request.url}]"
+        if self.retry_after is not None:
+            text += f" [retry after {self.retry_after:g} s]"
+        if self.tracking_id:
+            text += f" [tracking id {self.tracking_id}]"
+        return text
+
+
+class BadRequestError(ApiError):
+    """400, and every 4xx that has no class of its own."""
+
+    status_class = 400
+
+
+class AuthenticationError(BadRequestError):
+    """401: the token is missing, wrong or expired, and it could not be replaced."""
+
+    status_class = 401
+
+
+class PermissionDeniedError(BadRequestError):
+    """403: the person, or the scopes of the token, do not allow it."""
+
+    status_class = 403
+
+
+class NotFoundError(BadRequestError):
+    """404: it does not exist, or this person may not see it."""
+
+    status_class = 404
+
+
+class MethodNotAllowedError(BadRequestError):
+    status_class = 405
+
+
+class RequestTimeoutError(BadRequestError):
+    status_class = 408
+
+
+class ConflictError(BadRequestError):
+    status_class = 409
+
+
+class GoneError(BadRequestError):
+    """410: it is no longer there; of a file: malware was found in it."""
+
+    status_class = 410
+
+
+class PreconditionFailedError(BadRequestError):
+    status_class = 412
+
+
+class PayloadTooLargeError(BadRequestError):
+    status_class = 413
+
+
+class UnsupportedMediaTypeError(BadRequestError):
+    status_class = 415
+
+
+class LockedError(BadRequestError):
+    """423: of a file: it is still being scanned; `retry_after` says when to ask again."""
+
+    status_class = 423
+
+
+class PreconditionRequiredError(BadRequestError):
+    """428: of a file: it can't be scanned; ask with `allow="unscannable"` to have it all the same."""
+
+    status_class = 428
+
+
+class RateLimitError(BadRequestError):
+    """429: too many requests; `retry_after` says how long to wait."""
+
+    status_class = 429
+
+
+class UnavailableForLegalReasonsError(BadRequestError):
+    status_class = 451
+
+
+class ServerError(ApiError):
+    """500, and every 5xx that has no class of its own."""
+
+    status_class = 500
+
+
+class BadGatewayError(ServerError):
+    status_class = 502
+
+
+class ServiceUnavailableError(ServerError):
+    status_class = 503
+
+
+class GatewayTimeoutError(ServerError):
+    status_class = 504
+
+
+def _subclasses(base: type[ApiError]) -> dict[int, type[ApiError]]:
+    found = {base.status_class: base} if base.status_class else {}
+    for sub in base.__subclasses__():
+        found.update(_subclasses(sub))
+    return found
+
+
+_BY_STATUS = _subclasses(ApiError)
+
+
+def api_error_class(status: int) -> type[ApiError]:
+    """The class for an HTTP status: its own, else the one of its hundred, else `ApiError`."""
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if 400 <= status < 500:
+        return BadRequestError
+    if 500 <= status < 600:
+        return ServerError
+    return ApiError

@@ -1,0 +1,109 @@
+"""What authorization and token endpoints refuse with, by their code."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from webex.errors.base import WebexError
+
+
+class OAuthError(WebexError):
+    """An authorization or token endpoint refused; `error`, `description` and `uri` are the fields of RFC 6749 §5.2."""
+
+    code: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        error: str,
+        description: str | None = None,
+        uri: str | None = None,
+        *,
+        status: int | None = None,
+        tracking_id: str | None = None,
+    ) -> None:
+        self.error = error
+        self.description = description
+        self.uri = uri
+        self.status = status
+        self.tracking_id = tracking_id
+        super().__init__(error)
+
+    def __str__(self) -> str:
+        text = f"{self.error}: {self.description}" if self.description else self.error
+        if self.uri:
+            text += f" (see {self.uri})"
+        if self.tracking_id:
+            text += f" [tracking id {self.tracking_id}]"
+        return text
+
+
+class InvalidRequestError(OAuthError):
+    code = "invalid_request"
+
+
+class InvalidClientError(OAuthError):
+    """The client id or client secret is wrong."""
+
+    code = "invalid_client"
+
+
+class InvalidGrantError(OAuthError):
+    """The code or refresh token is wrong, used, expired, or was issued to another client or redirect URI."""
+
+    code = "invalid_grant"
+
+
+class UnauthorizedClientError(OAuthError):
+    code = "unauthorized_client"
+
+
+class UnsupportedGrantTypeError(OAuthError):
+    code = "unsupported_grant_type"
+
+
+class InvalidScopeError(OAuthError):
+    code = "invalid_scope"
+
+
+class AccessDeniedError(OAuthError):
+    """The person, or the person's organisation, did not consent."""
+
+    code = "access_denied"
+
+
+class UnsupportedResponseTypeError(OAuthError):
+    code = "unsupported_response_type"
+
+
+class OAuthServerError(OAuthError):
+    code = "server_error"
+
+
+class TemporarilyUnavailableError(OAuthError):
+    code = "temporarily_unavailable"
+
+
+class AuthorizationPendingError(OAuthError):
+    """Device grant: the person has not decided yet; ask again after the interval."""
+
+    code = "authorization_pending"
+
+
+class SlowDownError(OAuthError):
+    """Device grant: ask five seconds less often."""
+
+    code = "slow_down"
+
+
+class DeviceCodeExpiredError(OAuthError):
+    """Device grant: the code ran out before the person decided."""
+
+    code = "expired_token"
+
+
+_BY_CODE: dict[str, type[OAuthError]] = {sub.code: sub for sub in OAuthError.__subclasses__() if sub.code is not None}
+
+
+def oauth_error_class(code: str) -> type[OAuthError]:
+    """The class for an OAuth error code; `OAuthError` for one that no RFC names."""
+    return _BY_CODE.get(code, OAuthError)
