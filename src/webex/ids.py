@@ -26,6 +26,7 @@ __all__ = [
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _PREFIX: Final = "ciscospark://"
+_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _CLUSTERLESS: Final = frozenset({"PEOPLE", "ORGANIZATION"})
 
 
@@ -49,13 +50,18 @@ def base64url_encode(data: bytes | str) -> str:
 def base64url_decode(text: str | bytes) -> bytes:
     """The bytes of base64 in either alphabet, padded or not; `ValueError` when it is none."""
     raw = text.encode("ascii", "replace") if isinstance(text, str) else text
-    raw = raw.rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_")
-    if len(raw) % 4 == 1 or re.search(rb"[^A-Za-z0-9_-]", raw):
+    raw = raw.rstrip(b"=").translate(_STANDARD)
+    if len(raw) % 4 == 1:
         raise ValueError("not base64url text")
     try:
-        return base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
-    except binascii.Error as error:
-        raise ValueError("not base64url text") from error
+        return binascii.a2b_base64(raw + b"=" * (-len(raw) % 4), strict_mode=True)
+    except binascii.Error:
+        raise ValueError("not base64url text") from None
+
+
+def public_id(kind: str, id: str, cluster: str = "us") -> str:
+    """The public id of what is known to be an inner id; `to_hydra_id` for what may be one already."""
+    return base64url_encode(f"{_PREFIX}{cluster}/{kind}/{id}")
 
 
 def to_hydra_id(kind: str, id: str, *, cluster: str = "us") -> str:

@@ -1,0 +1,217 @@
+"""Which fields of an activity are sealed, and opening and sealing them (realtime-protocol §4.9).
+
+Activities are plain data as the wire has them. A field that can't be opened is taken out and its error kept: nothing is
+guessed, and the others stay readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from webex.encryption.jose import BadTokenError, Cipher
+from webex.encryption.scr import SCR
+from webex.errors import DecryptionError
+
+_TEXTS: Final[dict[str, tuple[str, ...]]] = {
+    "comment": ("displayName", "content"),
+    "content": ("displayName", "content"),
+    "file": ("displayName", "content"),
+    "conversation": ("displayName", "content", "previous", "previousValue"),
+    "reaction2": ("displayName",),
+    "reaction2Summary": ("displayName",),
+    "event": ("displayName",),
+    "meetingContainer": ("displayName",),
+    "submit": (),
+    "link": ("displayName", "sslr"),
+}
+_SEALED_OUT: Final = frozenset({"comment", "content", "file", "conversation", "reaction2", "submit"})
+
+
+def key_url_of(activity: Mapping[str, Any]) -> str | None:
+    """The URL of the key that an activity was sealed with; None when it was not."""
+    for holder in (activity, activity.get("object"), activity.get("target")):
+        if isinstance(holder, dict):
+            url = holder.get("encryptionKeyUrl")
+            if isinstance(url, str) and url:
+                return url
+    return None
+
+
+def key_urls_of(activity: Mapping[str, Any]) -> set[str]:
+    """Every key that is needed to read an activity; files may have keys of their own."""
+    urls = {url} if (url := key_url_of(activity)) is not None else set()
+    content = activity.get("object")
+    if isinstance(content, dict):
+        for file in _items(content.get("files")):
+            own = file.get("encryptionKeyUrl")
+            if isinstance(own, str) and own:
+                urls.add(own)
+    return urls
+
+
+def open_activity(
+    activity: dict[str, Any], cipher_of: Callable[[str], Cipher | DecryptionError]
+) -> DecryptionError | None:
+    """Open every sealed field in place; the first error, when a field could not be opened and was taken out.
+
+    SCRs become `SCR` objects, `inputs` of a card plain data, cards plain data.
+    """
+    url = key_url_of(activity)
+    content = activity.get("object")
+    if url is None or not isinstance(content, dict):
+        return None
+    opener = _Opener(cipher_of)
+    opener.open_object(content, url)
+    parent = activity.get("target")
+    if isinstance(parent, dict) and _looks_sealed(parent.get("displayName")):
+        parent.pop("displayName")  # the title as of some other moment, under some other key
+    return opener.error
+
+
+def seal_activity(activity: dict[str, Any], cipher: Cipher, key_url: str) -> dict[str, Any]:
+    """A copy of an activity with every field sealed that has to be, and the name of the key set."""
+    content = activity.get("object")
+    if not isinstance(content, dict) or content.get("objectType") not in _SEALED_OUT:
+        return activity
+    sealed = {**activity, "object": _sealed(content, cipher)}
+    if content["objectType"] == "conversation" and content.get("displayName"):
+        sealed["object"]["encryptionKeyUrl"] = key_url  # a title outlives the activity that it came with
+    if activity.get("verb") in ("post", "share", "update", "assign", "cardAction", "add"):
+        sealed["encryptionKeyUrl"] = key_url
+    return sealed
+
+
+class _Opener:
+    """Opens one activity, and remembers the first error."""
+
+    __slots__ = ("_cipher_of", "error")
+
+    def __init__(self, cipher_of: Callable[[str], Cipher | DecryptionError]) -> None:
+        self._cipher_of = cipher_of
+        self.error: DecryptionError | None = None
+
+    def open_object(self, content: dict[str, Any], url: str) -> None:
+        cipher = self._cipher_of(url)
+        kind = content.get("objectType")
+        texts = _TEXTS.get(kind) if isinstance(kind, str) else None
+        if texts is None:  # of a person, say: not sealed, though the activity names a key
+            texts = tuple(name for name in ("displayName", "content") if _looks_sealed(content.get(name)))
+        for name in texts:
+            self._text(content, name, cipher)
+        if kind == "comment" and content.get("cards"):
+            self._cards(content, cipher)
+        elif kind == "submit" and content.get("inputs"):
+            self._inputs(content, cipher)
+        elif kind == "content":
+            for file in _items(content.get("files")):
+                self._file(file, url)
+            for link in _items(content.get("links")):
+                for name in _TEXTS["link"]:
+                    self._text(link, name, cipher)
+
+    def _plain(self, value: Any, cipher: Cipher | DecryptionError) -> str | None:
+        if isinstance(cipher, DecryptionError):
+            self.error = self.error or cipher
+            return None
+        try:
+            return cipher.open(value).decode()
+        except (BadTokenError, UnicodeDecodeError) as error:
+            self.error = self.error or DecryptionError(f"A part of the message can't be opened: {error}")
+            return None
+
+    def _text(self, holder: dict[str, Any], name: str, cipher: Cipher | DecryptionError) -> None:
+        value = holder.get(name)
+        if not value:
+            return
+        plain = self._plain(value, cipher)
+        if plain is None:
+            del holder[name]
+        else:
+            holder[name] = plain
+
+    def _json(self, value: Any, cipher: Cipher | DecryptionError) -> Any:
+        plain = self._plain(value, cipher)
+        if plain is None:
+            return None
+        try:
+            return msgspec.json.decode(plain)
+        except (msgspec.DecodeError, RecursionError):
+            self.error = self.error or DecryptionError("A part of the message holds no JSON.")
+            return None
+
+    def _cards(self, content: dict[str, Any], cipher: Cipher | DecryptionError) -> None:
+        cards = content["cards"]
+        opened = [self._json(card, cipher) for card in cards] if isinstance(cards, list) else []
+        content["cards"] = [card for card in opened if card is not None]
+
+    def _inputs(self, content: dict[str, Any], cipher: Cipher | DecryptionError) -> None:
+        inputs = self._json(content["inputs"], cipher)
+        if isinstance(inputs, dict):
+            content["inputs"] = inputs
+        else:
+            del content["inputs"]
+
+    def _file(self, file: dict[str, Any], url: str) -> None:
+        own = file.get("encryptionKeyUrl")
+        cipher = self._cipher_of(own if isinstance(own, str) and own else url)
+        for name in ("displayName", "content"):
+            self._text(file, name, cipher)
+        for holder in (file, file.get("image")):
+            if isinstance(holder, dict) and holder.get("scr"):
+                self._scr(holder, cipher)
+
+    def _scr(self, holder: dict[str, Any], cipher: Cipher | DecryptionError) -> None:
+        if isinstance(cipher, DecryptionError):
+            self.error = self.error or cipher
+            del holder["scr"]
+            return
+        try:
+            holder["scr"] = SCR.open(holder["scr"], cipher)
+        except DecryptionError as error:
+            self.error = self.error or error
+            del holder["scr"]
+
+
+def _sealed(content: dict[str, Any], cipher: Cipher) -> dict[str, Any]:
+    kind = str(content.get("objectType"))
+    result = dict(content)
+    for name in ("displayName", "content"):
+        if result.get(name) and name in _TEXTS.get(kind, ()):
+            result[name] = cipher.seal(str(result[name]).encode())
+    if kind == "submit" and result.get("inputs") is not None:
+        result["inputs"] = cipher.seal(msgspec.json.encode(result["inputs"]))
+    if kind == "comment" and result.get("cards"):
+        result["cards"] = [cipher.seal(msgspec.json.encode(card)) for card in result["cards"]]
+    if isinstance(result.get("scr"), SCR):
+        result["scr"] = result["scr"].seal(cipher)
+    elif isinstance(result.get("scr"), dict):
+        result["scr"] = SCR.from_dict(result["scr"]).seal(cipher)
+    if isinstance(result.get("image"), dict):
+        result["image"] = _sealed({"objectType": "image", **result["image"]}, cipher)
+    if isinstance(result.get("files"), dict):
+        items = [_sealed({"objectType": "file", **item}, cipher) for item in _items(result["files"])]
+        result["files"] = {**result["files"], "items": items}
+    return result
+
+
+def _items(collection: Any) -> Iterator[dict[str, Any]]:
+    items = collection.get("items") if isinstance(collection, dict) else None
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, dict):
+            yield item
+
+
+def _looks_sealed(text: Any) -> bool:
+    return isinstance(text, str) and text.startswith("eyJ") and text.count(".") == 4
+
+
+def reaction_hmac(message_id: str, name: str, jwk: Mapping[str, str]) -> str:
+    """What proves a reaction: HMAC-SHA-256 of the key, the message and the reaction, keyed with the message's id."""
+    import hashlib
+    import hmac
+
+    key = msgspec.json.encode({part: jwk[part] for part in ("k", "kid", "kty")}).decode()
+    return hmac.new(message_id.encode(), f"{key}{message_id}{name}".encode(), hashlib.sha256).hexdigest()
