@@ -16,6 +16,7 @@ from webex.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from webex.config import Config
+    from webex.services.catalog import Catalog
 
 # What two parsers could read differently.
 _SUSPICIOUS: Final = re.compile(r"[\\\x00-\x20\x7f-\U0010ffff]")
@@ -48,6 +49,19 @@ class Services:
                 f"The service {service!r} is not known. Known are {', '.join(sorted(self._urls))}; "
                 f"name its URL with service_urls={{{service!r}: 'https://…'}}."
             ) from None
+
+    def trust(self, catalog: Catalog) -> None:
+        """Let tokens go to the services of a catalog, too: over https, or where the catalog itself came from."""
+        own = _origin(self._urls["u2c"])
+        found = {origin for url in catalog.links.values() if (origin := _origin(url)) is not None}
+        for link in catalog.links.values():
+            port = urlsplit(link).port or 443
+            names = [host.host for host in catalog.hosts.get(urlsplit(link).netloc, ())]
+            found |= {("https", name.lower(), port) for name in names if urlsplit(link).scheme == "https"}
+        added = {origin for origin in found if origin == own or (origin[0] == "https" and origin[2] == 443)}
+        if not added <= self._origins:
+            self._origins |= added
+            self._decided.clear()
 
     def may_receive_token(self, url: str) -> bool:
         """Whether a token may go to this URL; False for anything that can't be read as one."""
