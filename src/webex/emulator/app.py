@@ -50,6 +50,13 @@ SERVICES: Final[tuple[str, ...]] = (
     "webex.emulator.rest.events",
     "webex.emulator.files",
     "webex.emulator.u2c",
+    "webex.emulator.conversation.conversations",
+    "webex.emulator.conversation.activities",
+    "webex.emulator.conversation.sharing",
+    "webex.emulator.conversation.people",
+    "webex.emulator.realtime.wdm",
+    "webex.emulator.realtime.features",
+    "webex.emulator.realtime.kms_service",
 )
 
 
@@ -68,8 +75,9 @@ class App:
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 4404})
+            from webex.emulator.realtime.gateway import open_socket
+
+            await open_socket(self.cloud, scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         cloud = self.cloud
@@ -240,11 +248,14 @@ def encode(body: Any) -> bytes:
 
 def error_body(problem: Problem, tracking_id: str) -> dict[str, Any]:
     """The cloud's error body."""
-    return {
+    body: dict[str, Any] = {
         "message": problem.message,
         "errors": [{"description": text} for text in problem.errors],
         "trackingId": tracking_id,
     }
+    if problem.code is not None:
+        body["errorCode"] = problem.code
+    return body
 
 
 def _raw_path(scope: Scope) -> str:

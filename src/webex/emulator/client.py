@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from webex.emulator import accounts
+from webex.emulator.realtime.remote import RemoteKMS, RemoteMercury
 
 if TYPE_CHECKING:
     import ssl
@@ -52,6 +53,8 @@ class EmulatorClient:
         self.clock = RemoteClock(self)
         self.requests = RemoteRequests(self)
         self.faults = RemoteFaults(self)
+        self.mercury = RemoteMercury(self.command)
+        self.kms = RemoteKMS(self.command)
 
     def command(self, name: str, /, **arguments: Any) -> Any:
         """Send one command of the control API and give its result; `EmulatorError` says what was wrong."""

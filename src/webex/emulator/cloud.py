@@ -18,8 +18,12 @@ import msgspec
 
 from webex.emulator import accounts, directory
 from webex.emulator.clock import Clock, iso
+from webex.emulator.conversation.feed import Feed
 from webex.emulator.faults import FaultPlan
 from webex.emulator.oauth.tokens import Tokens
+from webex.emulator.realtime.devices import Devices
+from webex.emulator.realtime.kms import KMS
+from webex.emulator.realtime.mercury import Mercury
 from webex.emulator.request_log import RequestLog
 from webex.emulator.settings import Settings
 from webex.emulator.state import State
@@ -67,6 +71,11 @@ class Cloud:
         self.random = random.Random(self.state.seed)  # noqa: S311 - repeatable on purpose
         accounts.populate(self.state, self.now())
         self.tokens = Tokens(self)
+        self.devices = Devices(self)
+        self.mercury = Mercury(self)
+        self.kms = KMS(self)
+        self.on_replaced(self.mercury.index)
+        self.conversations = Feed(self)
         self._pristine = b""
         self._pristine_settings = self.settings
         self.keep()
@@ -99,6 +108,7 @@ class Cloud:
 
     def publish(self, change: Change) -> None:
         """Tell webhooks and subscribers of a change. Never waits."""
+        self.conversations.publish(change)
         for subscriber in tuple(self._subscribers):
             subscriber(change)
         self.delivery.publish(change)
@@ -160,6 +170,8 @@ class Cloud:
             self.clock.reset()
             self.requests.clear()
             self.faults.clear()
+            self.mercury.reset()
+            self.kms.reset()
             if self._deliverer is not None:
                 self._deliverer.reset()
 

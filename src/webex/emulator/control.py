@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from webex.emulator.realtime import commands as realtime_commands
 from webex.emulator.wire import Call, Problem, Reply
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ async def answer(call: Call) -> Reply:
         raise Problem(405, f"Use POST for {name}.", headers={"allow": "POST"})
     arguments = call.json() if call.method == "POST" and call.body else {}
     try:
-        if name == "settle":
-            # It waits for deliveries that this very event loop may have to answer.
+        if name in ("settle", "mercury_wait"):
+            # They wait for what this very event loop may have to do.
             return Reply(200, {"result": await asyncio.to_thread(command, call.cloud, **arguments)})
         with call.cloud.lock:
             return Reply(200, {"result": command(call.cloud, **arguments)})
@@ -126,5 +127,6 @@ COMMANDS: Final[dict[str, Callable[..., Any]]] = {
     "sign_in": lambda cloud, **given: cloud.sign_in(**given),
     "snapshot": _snapshot,
     "token_for": lambda cloud, **given: cloud.token_for(**given),
+    **realtime_commands.COMMANDS,
 }
 _READABLE: Final = frozenset({"clock", "env", "faults", "refreshes", "requests", "settings"})

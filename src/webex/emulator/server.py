@@ -1,4 +1,4 @@
-"""The cloud on a socket: uvicorn's HTTP protocol on an event loop of its own.
+"""The cloud on a socket: uvicorn's HTTP and websocket protocols on an event loop of its own.
 
 uvicorn's `Server` looks ten times a second whether it should end, and sleeps while it does; a test suite starts and
 stops hundreds of clouds, so the loop around the protocol is ours.
@@ -60,10 +60,14 @@ async def serve(cloud: Cloud, listeners: list[Listener], stop: asyncio.Event, re
     from uvicorn.protocols.http.h11_impl import H11Protocol
     from uvicorn.server import ServerState
 
+    from webex.emulator.realtime.websocket import QuietWebSocket
+
     config = uvicorn.Config(
         cast(Any, cloud.app),
         http=H11Protocol,
-        ws="none",
+        ws=QuietWebSocket,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 Rotation = Literal["off", "grace", "strict"]
+KMSSignature = Literal["PS256", "RS256"]
 
 
 class Settings(msgspec.Struct, kw_only=True):
@@ -40,3 +41,12 @@ class Settings(msgspec.Struct, kw_only=True):
 
     file_scan_seconds: float = 0.0  # how long a new file answers 423
     max_file_size: int = 100 * 1024 * 1024
+
+    # Devices, the Mercury socket, the key service.
+    device_ttl: float = 7 * 86400  # of a device that asks for none
+    max_devices: int = 100  # of one person
+    mercury_auth_timeout: float = 30.0  # real seconds
+    redelivery_window: float = 900  # how long an event waits for its acknowledgement
+    redelivery_limit: int = 1000  # how many events wait for one device; the oldest go first
+    kms_signature: KMSSignature = "PS256"
+    kms_agreement_lifetime: float = 3600

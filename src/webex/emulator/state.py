@@ -134,6 +134,9 @@ class Room(msgspec.Struct):
     description: str | None = None
     classification_id: str | None = None
     sip_address: str = ""
+    key_uri: str | None = None  # the content key of its messages, once one is needed
+    resource_uri: str | None = None  # who may have that key
+    rotate: bool = False  # somebody left: the next message needs a new key
 
 
 class Membership(msgspec.Struct):
@@ -179,6 +182,7 @@ class StoredFile(msgspec.Struct):
     data: bytes
     scan: str = "clean"  # clean | scanning | infected | unscannable
     scan_until: float | None = None  # when `scanning` turns into clean
+    seal: dict[str, str] = {}  # how the conversation service seals it: key, iv, aad, tag
 
 
 class Team(msgspec.Struct):
@@ -226,6 +230,24 @@ class AttachmentAction(msgspec.Struct):
     created: float
 
 
+class Activity(msgspec.Struct):
+    """What the conversation service keeps of something that happened; `content` is in the clear here."""
+
+    id: str
+    room_id: str
+    verb: str
+    actor_id: str
+    published: float
+    sequence: int
+    content: dict[str, object]
+    key_uri: str | None = None
+    parent: dict[str, object] | None = None
+    client_temp_id: str | None = None
+    tags: list[str] = []  # of the room at that time
+    only: list[str] = []  # who alone hears of it; empty: every member
+    mentions: list[str] | None = None  # of a message: the people, and `all`, whom it names
+
+
 class Event(msgspec.Struct):
     """A line of the compliance events API."""
 
@@ -237,6 +259,57 @@ class Event(msgspec.Struct):
     created: float
     data: dict[str, object]
     app_id: str | None = None
+
+
+class Device(msgspec.Struct):
+    """A client that registered for events. `fields` is what it told of itself."""
+
+    id: str
+    registration_id: str  # the last but one part of its socket's URL
+    person_id: str
+    created: float
+    modified: float
+    expires: float
+    ttl: float | None = None  # as asked for
+    fields: dict[str, object] = {}
+
+
+class ContentKey(msgspec.Struct):
+    """A key of the key service; bound to a resource, its members may have it, before that only its maker."""
+
+    uri: str
+    secret: bytes
+    person_id: str
+    created: float
+    client_id: str = ""
+    bound: float | None = None
+    resource_uri: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<ContentKey {self.uri}>"
+
+
+class KeyResource(msgspec.Struct):
+    """Keys, and who may have them: people, and other resources whose people may."""
+
+    uri: str
+    person_id: str
+    created: float
+    key_uris: list[str] = []
+    authorizations: dict[str, str] = {}  # the URI of each authorization, by person or resource
+
+
+class AgreedKey(msgspec.Struct):
+    """The key under which one client talks with the key service."""
+
+    uri: str
+    secret: bytes
+    person_id: str
+    client_id: str
+    expires: float
+
+    def __repr__(self) -> str:
+        return f"<AgreedKey {self.uri}>"
 
 
 class State(msgspec.Struct):
@@ -262,8 +335,16 @@ class State(msgspec.Struct):
     webhooks: dict[str, Webhook] = {}
     attachment_actions: dict[str, AttachmentAction] = {}
     events: dict[str, Event] = {}
+    activities: dict[str, Activity] = {}
+    room_activities: dict[str, list[str]] = {}  # by room, in their order
+    uploads: dict[str, bytes] = {}  # sealed files of the conversation service
     room_tabs: dict[str, dict[str, object]] = {}
     linked_folders: dict[str, dict[str, object]] = {}
+    devices: dict[str, Device] = {}
+    content_keys: dict[str, ContentKey] = {}  # by URI, as the next two
+    key_resources: dict[str, KeyResource] = {}
+    agreed_keys: dict[str, AgreedKey] = {}
+    features: dict[str, dict[str, dict[str, dict[str, object]]]] = {}  # by person, kind and key
 
     def __repr__(self) -> str:
         return f"<State: {len(self.people)} people, {len(self.rooms)} rooms, {len(self.messages)} messages>"

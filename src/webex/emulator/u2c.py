@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from webex.emulator.wire import Reply
@@ -11,7 +11,29 @@ if TYPE_CHECKING:
     from webex.emulator.routing import RouteTable
     from webex.emulator.wire import Call
 
-_CLUSTER = "urn:TEAM:us-east-2_a:identityLookup"
+_CLUSTER: Final = "urn:TEAM:us-east-2_a:identityLookup"
+# The order matters: clients take the first service whose URL a URL begins with.
+_LINKS: Final = {
+    "identityLookup": "/conversation/api/v1",  # the default cluster's conversation service
+    "conversation": "/conversation/api/v1",
+    "hydra": "/v1",
+    "wdm": "/wdm/api/v1",
+    "encryption": "/encryption/api/v1",
+    "metrics": "/metrics/api/v1",
+    "u2c": "/u2c/api/v1",
+    "mercuryConnection": "/v1/apps/wx2",
+    "feature": "/feature/api/v1",
+    "avatar": "/avatar/api/v1",
+    "files": "/files/api/v1",
+    "board": "/board/api/v1",
+    "apheleia": "/apheleia/api/v1",
+    "argonaut": "/argonaut/api/v1",
+    "user-onboarding": "/user-onboarding/api/v1",
+    "license": "/license/api/v1",
+    "atlas": "/admin/api/v1",
+    "idbroker": "",
+    "identity": "",
+}
 
 
 def routes(table: RouteTable) -> None:
@@ -40,23 +62,15 @@ def metrics(call: Call) -> Reply:
 
 
 def _hostmap(call: Call) -> Reply:
-    base = call.base
+    return Reply(200, {**hostmap(call.base), "format": "hostmap"})
+
+
+def hostmap(base: str) -> dict[str, Any]:
+    """Which service is where, for a client that used this scheme and host: `serviceLinks` and `hostCatalog`."""
     parts = urlsplit(base)
     entry = [{"host": parts.hostname, "id": _CLUSTER}]
-    return Reply(
-        200,
-        {
-            "serviceLinks": {
-                "identityLookup": f"{base}/conversation/api/v1",
-                "hydra": f"{base}/v1",
-                "wdm": f"{base}/wdm/api/v1",
-                "encryption": f"{base}/encryption/api/v1",
-                "metrics": f"{base}/metrics/api/v1",
-                "idbroker": base,
-                "identity": base,
-            },
-            # Clients look a host up with its port, or without; the entry itself has none.
-            "hostCatalog": {parts.hostname: entry, parts.netloc: entry},
-            "format": "hostmap",
-        },
-    )
+    return {
+        "serviceLinks": {name: f"{base}{path}" for name, path in _LINKS.items()},
+        # Clients look a host up with its port, or without; the entry itself has none.
+        "hostCatalog": {parts.hostname: entry, parts.netloc: entry},
+    }

@@ -24,9 +24,11 @@ class Problem(Exception):
         *,
         errors: list[str] | None = None,
         headers: Mapping[str, str] | None = None,
+        code: int | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code  # the service's own number of the error
         self.message = message
         self.errors = errors if errors is not None else [message]
         self.headers = dict(headers or {})

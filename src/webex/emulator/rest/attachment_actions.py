@@ -39,7 +39,7 @@ def create(call: Call) -> Reply:
         call.cloud.new_uuid(), "submit", message.id, message.room_id, person.id, inputs, call.cloud.now()
     )
     call.state.attachment_actions[action.id] = action
-    data = _json(action)
+    data = action_json(action)
     tell(call, "attachmentActions", "created", data, person, call.state.rooms[message.room_id])
     return Reply(200, data)
 
@@ -50,10 +50,11 @@ def get(call: Call) -> Reply:
     action = call.state.attachment_actions.get(inner_id(call.path["id"], "ATTACHMENT_ACTION"))
     if action is None or membership_of(call.state, person, action.room_id) is None:
         raise Problem(404, "Could not find an attachment action with provided ID.")
-    return Reply(200, _json(action))
+    return Reply(200, action_json(action))
 
 
-def _json(action: AttachmentAction) -> dict[str, Any]:
+def action_json(action: AttachmentAction) -> dict[str, Any]:
+    """`GET /attachment/actions/{id}`."""
     return {
         "id": to_hydra_id("ATTACHMENT_ACTION", action.id),
         "type": action.type,

@@ -1,0 +1,1 @@
+"""The Conversation service: the same rooms and messages as REST, as encrypted activities."""

@@ -1,0 +1,51 @@
+"""Which conversation a request means, and whether its sender may."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from webex.emulator.rest.rules import membership_of
+from webex.emulator.wire import Problem
+
+if TYPE_CHECKING:
+    from webex.emulator.state import Person, Room
+    from webex.emulator.wire import Call
+
+
+def refuse(status: int, code: int, message: str) -> NoReturn:
+    """Refuse with the conversation service's own code."""
+    raise Problem(status, message, code=code)
+
+
+def room_of(call: Call, person: Person, room_id: str) -> Room:
+    """The room of a conversation id; 404 for who is not in it."""
+    room = call.state.rooms.get(room_id.lower())
+    if room is None or membership_of(call.state, person, room.id) is None:
+        raise Problem(404, "The conversation was not found.")
+    return room
+
+
+def moment_of(text: str | None) -> float | None:
+    """A moment in a query: milliseconds since the epoch, or ISO 8601."""
+    if text is None:
+        return None
+    try:
+        return float(text) / 1000
+    except ValueError:
+        pass
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise Problem(400, f"{text!r} is no moment.") from None
+
+
+def limit_of(call: Call, name: str, default: int, most: int) -> int:
+    """A number in a query."""
+    text = call.arg(name)
+    if text is None:
+        return default
+    if not text.isdigit():
+        raise Problem(400, f"{name} must be a number.")
+    return min(int(text), most)

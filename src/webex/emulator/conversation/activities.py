@@ -1,0 +1,351 @@
+"""Activities: history, and what clients post, sealed, through the conversation service's door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from webex.emulator.conversation.access import limit_of, moment_of, refuse, room_of
+from webex.emulator.conversation.conversations import BASE
+from webex.emulator.conversation.render import activity_json
+from webex.emulator.oauth.clients import find_person
+from webex.emulator.rest.messages import MOST_BYTES
+from webex.emulator.rest.render import membership_json, message_json, room_json
+from webex.emulator.rest.rooms import join
+from webex.emulator.rest.rules import is_moderator, membership_of, require_moderator, tell
+from webex.emulator.state import AttachmentAction, Message
+from webex.emulator.wire import Problem, Reply
+from webex.encryption.jose import BadTokenError, Cipher
+
+if TYPE_CHECKING:
+    from webex.emulator.routing import RouteTable
+    from webex.emulator.state import Activity, Person, Room
+    from webex.emulator.wire import Call
+
+_CARD = "application/vnd.microsoft.card.adaptive"
+
+
+def routes(table: RouteTable) -> None:
+    """Add this service."""
+    table.add("GET", f"{BASE}/conversations/{{id}}/activities", history)
+    table.add("GET", f"{BASE}/activities", history)
+    table.add("GET", f"{BASE}/activities/{{activityId}}", get)
+    table.add("GET", f"{BASE}/conversations/{{id}}/activities/{{activityId}}", get)
+    table.add("POST", f"{BASE}/conversations/{{id}}/activities", submit)
+    table.add("POST", f"{BASE}/activities", submit)
+    table.add("POST", f"{BASE}/bulk_activities_fetch", bulk)
+
+
+def history(call: Call) -> Reply:
+    """The activities of a conversation: the latest ones, or those since a moment; in their order."""
+    person = call.person()
+    room = room_of(call, person, call.path.get("id") or call.arg("conversationId") or "")
+    state = call.state
+    found = [state.activities[each] for each in state.room_activities.get(room.id, ())]
+    found = [each for each in found if call.cloud.conversations.may_hear(person, each)]
+    since, until = moment_of(call.arg("sinceDate")), moment_of(call.arg("maxDate"))
+    limit = limit_of(call, "activitiesLimit", 100, 1000)
+    if since is not None:
+        # To the millisecond, as the service writes moments.
+        found = [each for each in found if int(each.published * 1000) >= int(since * 1000)]
+    if until is not None:
+        found = [each for each in found if each.published < until]
+    found = found[:limit] if since is not None else found[-limit:]
+    if call.arg("lastActivityFirst") == "true":
+        found.reverse()
+    return Reply(200, {"items": [activity_json(call.cloud, each, call.base) for each in found]})
+
+
+def get(call: Call) -> Reply:
+    """One activity."""
+    person = call.person()
+    return Reply(200, activity_json(call.cloud, _activity(call, person, call.path["activityId"]), call.base))
+
+
+def bulk(call: Call) -> Reply:
+    """Several activities by their addresses."""
+    person = call.person()
+    results = []
+    for url in call.json().get("activityUrls") or ():
+        try:
+            found = _activity(call, person, str(url).rsplit("/", 1)[-1])
+            results.append({"status": "200", "data": {"activity": activity_json(call.cloud, found, call.base)}})
+        except Problem as problem:
+            results.append({"status": str(problem.status), "data": {}})
+    return Reply(200, {"multistatus": results})
+
+
+def submit(call: Call) -> Reply:
+    """Something that a client does in a conversation."""
+    person = call.person()
+    body = call.json()
+    room_id = call.path.get("id") or str((body.get("target") or {}).get("id") or "")
+    room = room_of(call, person, room_id)
+    verb = body.get("verb")
+    handler = _VERBS.get(str(verb))
+    if handler is None:
+        raise Problem(400, f"The verb {verb!r} is not known.")
+    answer = None
+    if isinstance(body.get("kmsMessage"), str):
+        answer, plain = call.cloud.kms.relay(person.id, body["kmsMessage"])
+        if plain.get("status", 500) >= 400:
+            refuse(int(plain["status"]), 1900000, "The key service refused.")
+    activity = call.cloud.conversations.on_behalf(body, lambda: handler(call, person, room, body))
+    made = {} if activity is None else activity_json(call.cloud, activity, call.base)
+    if answer is not None:
+        made["kmsMessage"] = answer
+    return Reply(200, made)
+
+
+def opener(call: Call, room: Room, body: dict[str, Any], person: Person) -> Cipher:
+    """What opens the content of a request; refuses a key that is no longer the room's."""
+    url = body.get("encryptionKeyUrl")
+    if not isinstance(url, str):
+        raise Problem(400, "encryptionKeyUrl is required: plain text is not taken.")
+    if room.rotate:
+        refuse(400, 1400087, "The conversation's key has to be rotated.")
+    current = call.cloud.kms.room_key(room).uri
+    if url != current:
+        refuse(400, 1400049, "The key is not the conversation's.")
+    if not call.cloud.kms.may_read(person.id, url):
+        raise Problem(403, "This person may not use the key.")
+    return call.cloud.kms.cipher(url)
+
+
+def opened(cipher: Cipher, value: Any) -> str | None:
+    """A sealed text in the clear; None for none."""
+    if not value:
+        return None
+    try:
+        return cipher.open(value).decode()
+    except (BadTokenError, UnicodeDecodeError):
+        raise Problem(400, "A part of the content can't be opened with the key that is named.") from None
+
+
+def _post(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
+    content = body.get("object") or {}
+    cipher = opener(call, room, body, person)
+    text, html = opened(cipher, content.get("displayName")), opened(cipher, content.get("content"))
+    if html and not text:
+        raise Problem(400, "content needs displayName.")
+    cards = [msgspec.json.decode(opened(cipher, card) or "null") for card in content.get("cards") or ()]
+    if not text and not cards:
+        raise Problem(400, "A post has a displayName.")
+    if text is not None and len(text.encode()) > MOST_BYTES * 2:
+        raise Problem(400, "The message is too long.")
+    parent = body.get("parent") or {}
+    if parent.get("type") == "edit":
+        _edit(call, person, room, str(parent.get("id")), text, html, content)
+        return
+    message = new_message(call, person, room, parent)
+    message.text, message.html = text, html
+    message.attachments = [{"contentType": _CARD, "content": card} for card in cards]
+    _mentions(message, content)
+    save(call, person, room, message)
+
+
+def new_message(call: Call, person: Person, room: Room, parent: dict[str, Any]) -> Message:
+    """An empty message of this person."""
+    parent_id = str(parent["id"]) if parent.get("type") == "reply" else None
+    if parent_id is not None and parent_id not in call.state.messages:
+        raise Problem(404, "The message that is replied to was not found.")
+    return Message(
+        id=call.cloud.new_uuid(),
+        room_id=room.id,
+        person_id=person.id,
+        created=call.cloud.now(),
+        sequence=call.cloud.next_sequence(),
+        parent_id=parent_id,
+    )
+
+
+def save(call: Call, person: Person, room: Room, message: Message) -> None:
+    """Keep a message and tell of it."""
+    call.state.messages[message.id] = message
+    room.last_activity = message.created
+    tell(call, "messages", "created", message_json(message, call.state, call.base), person, room)
+
+
+def _edit(
+    call: Call, person: Person, room: Room, message_id: str, text: str | None, html: str | None, content: dict[str, Any]
+) -> None:
+    message = call.state.messages.get(message_id)
+    if message is None or message.room_id != room.id:
+        raise Problem(404, "The message was not found.")
+    if message.person_id != person.id:
+        raise Problem(403, "Only the author may edit a message.")
+    message.text, message.html, message.markdown = text, html, None
+    _mentions(message, content)
+    message.edits += 1
+    message.updated = call.cloud.now()
+    tell(call, "messages", "updated", message_json(message, call.state, call.base), person, room)
+
+
+def _mentions(message: Message, content: dict[str, Any]) -> None:
+    people = (content.get("mentions") or {}).get("items") or ()
+    message.mentioned_people = [str(each.get("id")).lower() for each in people]
+    groups = (content.get("groupMentions") or {}).get("items") or ()
+    message.mentioned_groups = [str(each.get("groupType")) for each in groups]
+
+
+def _delete(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
+    message = call.state.messages.get(str((body.get("object") or {}).get("id")))
+    if message is None or message.room_id != room.id:
+        raise Problem(404, "The message was not found.")
+    if message.person_id != person.id and not is_moderator(call.state, person, room):
+        raise Problem(403, "Only the author or a moderator may delete a message.")
+    tell(call, "messages", "deleted", message_json(message, call.state, call.base), person, room)
+    for file_id in message.files:
+        call.state.files.pop(file_id, None)
+    del call.state.messages[message.id]
+
+
+def _member(call: Call, body: dict[str, Any]) -> Person:
+    content = body.get("object") or {}
+    found = find_person(call.state, str(content.get("id") or content.get("emailAddress") or ""))
+    if found is None:
+        raise Problem(404, "The person was not found.")
+    return found
+
+
+def _add(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
+    if (body.get("object") or {}).get("objectType") == "reaction2":
+        call.cloud.conversations.record(
+            "add",
+            room,
+            person.id,
+            {
+                "objectType": "reaction2",
+                "displayName": opened(opener(call, room, body, person), body["object"].get("displayName")),
+            },
+            parent=body.get("parent"),
+            sealed=True,
+        )
+        return
+    require_moderator(call, person, room)
+    other = _member(call, body)
+    if membership_of(call.state, other, room.id) is not None:
+        raise Problem(409, "That person is in the conversation already.")
+    membership = join(call.cloud, room, other)
+    tell(call, "memberships", "created", membership_json(membership, call.state), person, room)
+
+
+def _leave(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
+    other = _member(call, body) if (body.get("object") or {}).get("id") else person
+    membership = membership_of(call.state, other, room.id)
+    if membership is None:
+        raise Problem(404, "That person is not in the conversation.")
+    if other.id != person.id:
+        require_moderator(call, person, room)
+    tell(call, "memberships", "deleted", membership_json(membership, call.state), person, room)
+    del call.state.memberships[f"{other.id}:{room.id}"]
+
+
+def _update(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
+    require_moderator(call, person, room)
+    title = opened(opener(call, room, body, person), (body.get("object") or {}).get("displayName"))
+    if title:
+        room.title = title
+    tell(call, "rooms", "updated", room_json(room, call.state, person), person, room)
+
+
+def _update_key(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
+    url = (body.get("object") or {}).get("defaultActivityEncryptionKeyUrl")
+    if not isinstance(url, str) or not call.cloud.kms.may_read(person.id, url):
+        raise Problem(400, "The new key is not one that this person may use.")
+    if not room.rotate and room.key_uri is not None and room.key_uri != url:
+        refuse(409, 1409004, "The key was rotated already.")
+    room.key_uri, room.rotate = url, False
+    call.cloud.conversations.record(
+        "updateKey",
+        room,
+        person.id,
+        {"objectType": "conversation", "id": room.id, "defaultActivityEncryptionKeyUrl": url},
+    )
+
+
+def _acknowledge(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
+    message_id = str((body.get("object") or {}).get("id"))
+    membership = membership_of(call.state, person, room.id)
+    if membership is not None:
+        membership.last_seen_id = message_id
+    call.cloud.conversations.record("acknowledge", room, person.id, {"objectType": "activity", "id": message_id})
+
+
+def _lock(locked: bool) -> Callable[[Call, Person, Room, dict[str, Any]], None]:
+    def handle(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
+        require_moderator(call, person, room)
+        room.is_locked = locked
+        if locked:
+            call.state.memberships[f"{person.id}:{room.id}"].is_moderator = True
+        tell(call, "rooms", "updated", room_json(room, call.state, person), person, room)
+
+    return handle
+
+
+def _moderate(moderator: bool) -> Callable[[Call, Person, Room, dict[str, Any]], None]:
+    def handle(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
+        require_moderator(call, person, room)
+        membership = membership_of(call.state, _member(call, body), room.id)
+        if membership is None:
+            raise Problem(404, "That person is not in the conversation.")
+        membership.is_moderator = moderator
+        tell(call, "memberships", "updated", membership_json(membership, call.state), person, room)
+
+    return handle
+
+
+def _own(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
+    """Tags and the like: for oneself alone."""
+    if body["verb"] in ("hide", "unhide"):
+        membership = membership_of(call.state, person, room.id)
+        if membership is not None:
+            membership.is_room_hidden = body["verb"] == "hide"
+            tell(call, "memberships", "updated", membership_json(membership, call.state), person, room)
+        return
+    content = {"objectType": "conversation", "id": room.id, "tags": (body.get("object") or {}).get("tags") or []}
+    call.cloud.conversations.record(str(body["verb"]), room, person.id, content, only=[person.id])
+
+
+def _card_action(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
+    message = call.state.messages.get(str((body.get("parent") or {}).get("id")))
+    if message is None or message.room_id != room.id:
+        raise Problem(404, "The card was not found.")
+    text = opened(opener(call, room, body, person), (body.get("object") or {}).get("inputs"))
+    try:
+        inputs = msgspec.json.decode(text or "{}")
+    except msgspec.DecodeError:
+        raise Problem(400, "The inputs are no JSON.") from None
+    action = AttachmentAction(call.cloud.new_uuid(), "submit", message.id, room.id, person.id, inputs, call.cloud.now())
+    call.state.attachment_actions[action.id] = action
+    from webex.emulator.rest.attachment_actions import action_json
+
+    tell(call, "attachmentActions", "created", action_json(action), person, room)
+
+
+def _activity(call: Call, person: Person, activity_id: str) -> Activity:
+    found = call.state.activities.get(activity_id.lower())
+    if found is None or f"{person.id}:{found.room_id}" not in call.state.memberships:
+        raise Problem(404, "The activity was not found.")
+    if not call.cloud.conversations.may_hear(person, found):
+        raise Problem(404, "The activity was not found.")
+    return found
+
+
+_VERBS: dict[str, Callable[[Call, Person, Room, dict[str, Any]], None]] = {
+    "post": _post,
+    "delete": _delete,
+    "add": _add,
+    "leave": _leave,
+    "update": _update,
+    "updateKey": _update_key,
+    "acknowledge": _acknowledge,
+    "lock": _lock(True),
+    "unlock": _lock(False),
+    "assignModerator": _moderate(True),
+    "unassignModerator": _moderate(False),
+    "cardAction": _card_action,
+    **dict.fromkeys(("tag", "untag", "hide", "unhide", "favorite", "unfavorite", "mute", "unmute"), _own),
+}

@@ -1,0 +1,265 @@
+"""Whatever changes in the cloud becomes an activity: kept for history, and pushed to who may hear of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from webex.emulator.conversation.render import activity_json, tags_of
+from webex.emulator.state import Activity
+from webex.ids import parse_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from webex.emulator.cloud import Cloud
+    from webex.emulator.state import Message, Person, Room
+    from webex.emulator.wire import Change
+
+
+class Feed:
+    """The activities of a cloud."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._client_temp_id: str | None = None
+        self._last: Activity | None = None
+        self._locked: dict[str, bool] = {}
+        cloud.on_replaced(self._locked.clear)
+
+    def publish(self, change: Change) -> None:
+        """Turn a change of REST into an activity."""
+        made = getattr(self, f"_{change.resource}_{change.event}", None)
+        room = self._cloud.state.rooms.get(change.room_id or "")
+        if made is not None and room is not None:
+            with self._cloud.lock:
+                made(change, room)
+
+    def on_behalf(self, body: Mapping[str, Any], work: Callable[[], None]) -> Activity | None:
+        """Do what a client's activity asks for: the activity that came of it, with the client's own id."""
+        given = body.get("clientTempId")
+        self._last, self._client_temp_id = None, str(given) if given else None
+        try:
+            work()
+        finally:
+            self._client_temp_id = None
+        return self._last
+
+    def record(
+        self,
+        verb: str,
+        room: Room,
+        actor_id: str,
+        content: dict[str, Any],
+        *,
+        id: str | None = None,
+        parent: dict[str, Any] | None = None,
+        sealed: bool = False,
+        only: Iterable[str] = (),
+        mentions: list[str] | None = None,
+        published: float | None = None,
+    ) -> Activity:
+        """Keep an activity and push it."""
+        cloud, state = self._cloud, self._cloud.state
+        activity = Activity(
+            id=id or cloud.new_uuid(),
+            room_id=room.id,
+            verb=verb,
+            actor_id=actor_id,
+            published=cloud.now() if published is None else published,
+            sequence=cloud.next_sequence(),
+            content=content,
+            key_uri=self._key(room) if sealed else None,
+            parent=parent,
+            client_temp_id=self._client_temp_id,
+            tags=tags_of(room),
+            only=list(only),
+            mentions=mentions,
+        )
+        state.activities[activity.id] = activity
+        state.room_activities.setdefault(room.id, []).append(activity.id)
+        self._last = activity
+        hearers = self.hearers(activity)
+        if hearers:
+            data = {"eventType": "conversation.activity", "activity": activity_json(cloud, activity, cloud.url)}
+            cloud.mercury.push(hearers, data)
+        return activity
+
+    def hearers(self, activity: Activity) -> list[str]:
+        """Who hears of an activity: the members, bots only of what names them, or whom it is for."""
+        state = self._cloud.state
+        if activity.only:
+            return list(activity.only)
+        members = [m.person_id for m in state.memberships.values() if m.room_id == activity.room_id]
+        return [each for each in members if self.may_hear(state.people[each], activity)]
+
+    def may_hear(self, person: Person, activity: Activity) -> bool:
+        """The rule for bots: in a group room only messages that name them, or are theirs."""
+        if activity.only and person.id not in activity.only:
+            return False
+        if person.kind != "bot" or "ONE_ON_ONE" in activity.tags or activity.mentions is None:
+            return True
+        return person.id == activity.actor_id or person.id in activity.mentions or "all" in activity.mentions
+
+    def _key(self, room: Room) -> str:
+        if room.rotate:
+            room.key_uri = room.resource_uri = None
+            room.rotate = False
+        return self._cloud.kms.room_key(room).uri
+
+    # Messages
+
+    def _messages_created(self, change: Change, room: Room) -> None:
+        message = self._cloud.state.messages[parse_id(str(change.data["id"])).id]
+        parent = {"id": message.parent_id, "type": "reply"} if message.parent_id is not None else None
+        self._message("share" if message.files else "post", message, room, message.id, parent, message.created)
+
+    def _messages_updated(self, change: Change, room: Room) -> None:
+        message = self._cloud.state.messages[parse_id(str(change.data["id"])).id]
+        self._message("post", message, room, None, {"id": message.id, "type": "edit"}, message.updated)
+
+    def _message(
+        self,
+        verb: str,
+        message: Message,
+        room: Room,
+        id: str | None,
+        parent: dict[str, Any] | None,
+        published: float | None,
+    ) -> None:
+        self.record(
+            verb,
+            room,
+            message.person_id,
+            message_content(message),
+            id=id,
+            parent=parent,
+            sealed=True,
+            mentions=[*message.mentioned_people, *message.mentioned_groups],
+            published=published,
+        )
+
+    def _messages_deleted(self, change: Change, room: Room) -> None:
+        state = self._cloud.state
+        message_id = parse_id(str(change.data["id"])).id
+        mentions: list[str] | None = None
+        for activity_id in state.room_activities.get(room.id, ()):
+            activity = state.activities[activity_id]
+            edit = activity.parent == {"id": message_id, "type": "edit"}
+            if activity.id == message_id or edit:
+                mentions = activity.mentions
+                activity.verb, activity.key_uri = "tombstone", None
+                activity.content = {"objectType": "activity", "id": activity.id}
+        content = {"objectType": "activity", "id": message_id}
+        self.record("delete", room, change.actor_id, content, mentions=mentions)
+
+    # Rooms
+
+    def _rooms_created(self, change: Change, room: Room) -> None:
+        members = [m.person_id for m in self._cloud.state.memberships.values() if m.room_id == room.id]
+        self._locked[room.id] = room.is_locked
+        self.record("create", room, change.actor_id, _conversation(room, members), sealed=True)
+
+    def _rooms_updated(self, change: Change, room: Room) -> None:
+        was = self._locked.get(room.id, False)
+        self._locked[room.id] = room.is_locked
+        verb = "update" if was == room.is_locked else ("lock" if room.is_locked else "unlock")
+        self.record(verb, room, change.actor_id, _conversation(room, ()), sealed=True)
+
+    # Memberships
+
+    def _memberships_created(self, change: Change, room: Room) -> None:
+        person_id = _person_of(change)
+        if room.resource_uri is not None:
+            self._cloud.kms.authorize(room.resource_uri, person_id)
+        if person_id == room.creator_id and self._was_there_from_the_start(room, person_id):
+            return  # the activity of the room told of it
+        self.record("add", room, change.actor_id, self._member(change, person_id))
+
+    def _memberships_updated(self, change: Change, room: Room) -> None:
+        person_id = _person_of(change)
+        if room.type == "direct":
+            content = _conversation(room, ())
+            self.record(
+                "hide" if change.data.get("isRoomHidden") else "unhide", room, person_id, content, only=[person_id]
+            )
+            return
+        verb = "assignModerator" if change.data.get("isModerator") else "unassignModerator"
+        self.record(verb, room, change.actor_id, self._member(change, person_id))
+
+    def _memberships_deleted(self, change: Change, room: Room) -> None:
+        person_id = _person_of(change)
+        if room.resource_uri is not None:
+            self._cloud.kms.deauthorize(room.resource_uri, person_id)
+            room.rotate = True
+        self.record("leave", room, change.actor_id, self._member(change, person_id))
+
+    def _member(self, change: Change, person_id: str) -> dict[str, Any]:
+        moderator = bool(change.data.get("isModerator"))
+        return {"objectType": "person", "id": person_id, "roomProperties": {"isModerator": moderator}}
+
+    def _was_there_from_the_start(self, room: Room, person_id: str) -> bool:
+        first = self._cloud.state.room_activities.get(room.id, ())
+        if not first:
+            return False
+        activity = self._cloud.state.activities[first[0]]
+        people = activity.content.get("people")
+        later = [self._cloud.state.activities[each] for each in first[1:]]
+        left = any(each.verb == "leave" and each.content.get("id") == person_id for each in later)
+        return activity.verb == "create" and isinstance(people, list) and person_id in people and not left
+
+    # Cards
+
+    def _attachmentActions_created(self, change: Change, room: Room) -> None:  # the resource's own name
+        action_id = parse_id(str(change.data["id"])).id
+        action = self._cloud.state.attachment_actions[action_id]
+        message = self._cloud.state.messages.get(action.message_id)
+        hearers = [action.person_id] if message is None else list({action.person_id, message.person_id})
+        self.record(
+            "cardAction",
+            room,
+            action.person_id,
+            {"objectType": "submit", "inputs": action.inputs},
+            id=action.id,
+            parent={"id": action.message_id, "type": "cardAction"},
+            sealed=True,
+            only=hearers,
+        )
+
+
+def message_content(message: Message) -> dict[str, Any]:
+    """A message as the object of its activity, in the clear."""
+    content: dict[str, Any] = {"objectType": "content" if message.files else "comment"}
+    if message.text:
+        content["displayName"] = message.text
+    if message.html:
+        content["content"] = message.html
+    if message.mentioned_people:
+        people = [{"objectType": "person", "id": each} for each in message.mentioned_people]
+        content["mentions"] = {"items": people}
+    if message.mentioned_groups:
+        content["groupMentions"] = {
+            "items": [{"objectType": "groupMention", "groupType": each} for each in message.mentioned_groups]
+        }
+    if message.attachments:
+        content["cards"] = [each.get("content") for each in message.attachments]
+    if message.files:
+        content["files"] = list(message.files)
+        content["contentCategory"] = "documents"
+    return content
+
+
+def _conversation(room: Room, people: Iterable[str]) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "objectType": "conversation",
+        "id": room.id,
+        "tags": tags_of(room),
+        "people": list(people),
+    }
+    content["creatorUUID"] = room.creator_id
+    if room.type == "group":
+        content["displayName"] = room.title
+    return content
+
+
+def _person_of(change: Change) -> str:
+    return parse_id(str(change.data["personId"])).id

@@ -1,0 +1,161 @@
+"""Activities, conversations and people as the conversation service writes them (realtime-protocol §5.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from webex.emulator.clock import iso
+
+if TYPE_CHECKING:
+    from webex.emulator.cloud import Cloud
+    from webex.emulator.state import Activity, Person, Room
+    from webex.encryption.jose import Cipher
+
+_KINDS = {"person": "PERSON", "bot": "BOT"}
+
+
+def conversation_url(base: str, room_id: str) -> str:
+    """The address of a conversation."""
+    return f"{base}/conversation/api/v1/conversations/{room_id}"
+
+
+def tags_of(room: Room) -> list[str]:
+    """The tags of a conversation."""
+    tags = ["ONE_ON_ONE"] if room.type == "direct" else []
+    if room.is_locked:
+        tags.append("LOCKED")
+    if room.is_announcement_only:
+        tags.append("ANNOUNCEMENT")
+    if room.team_id is not None:
+        tags.append("TEAM")
+    return tags
+
+
+def person_json(cloud: Cloud, person: Person, room_id: str | None = None) -> dict[str, Any]:
+    """A person; with a room, also what they are in it."""
+    data: dict[str, Any] = {
+        "objectType": "person",
+        "id": person.id,
+        "entryUUID": person.id,
+        "entryEmail": person.email,
+        "emailAddress": person.email,
+        "displayName": person.display_name,
+        "orgId": person.org_id,
+        "type": _KINDS.get(person.kind, "PERSON"),
+    }
+    membership = cloud.state.memberships.get(f"{person.id}:{room_id}") if room_id is not None else None
+    if membership is not None:
+        properties: dict[str, Any] = {"isModerator": membership.is_moderator}
+        data["roomProperties"] = properties
+        if membership.last_seen_id is not None:
+            properties["lastSeenActivityUUID"] = membership.last_seen_id
+    return data
+
+
+def conversation_json(
+    cloud: Cloud, room: Room, base: str, *, participants: bool = False, activities: list[Any] | None = None
+) -> dict[str, Any]:
+    """A conversation; its title is sealed."""
+    state = cloud.state
+    key = cloud.kms.room_key(room)
+    people = [m.person_id for m in state.memberships.values() if m.room_id == room.id] if participants else []
+    data: dict[str, Any] = {
+        "objectType": "conversation",
+        "id": room.id,
+        "url": conversation_url(base, room.id),
+        "published": iso(room.created),
+        "lastRelevantActivityDate": iso(room.last_activity),
+        "lastReadableActivityDate": iso(room.last_activity),
+        "creatorUUID": room.creator_id,
+        "tags": tags_of(room),
+        "defaultActivityEncryptionKeyUrl": key.uri,
+        "encryptionKeyUrl": key.uri,
+        "kmsResourceObjectUrl": key.resource_uri,
+        "activities": {"items": activities or []},
+        "participants": {"items": [person_json(cloud, state.people[each], room.id) for each in people]},
+    }
+    if room.type == "group":
+        data["displayName"] = cloud.kms.cipher(key.uri).seal(room.title.encode())
+    return data
+
+
+def activity_json(cloud: Cloud, activity: Activity, base: str) -> dict[str, Any]:
+    """An activity, sealed under its key."""
+    state = cloud.state
+    cipher = cloud.kms.cipher(activity.key_uri) if activity.key_uri is not None else None
+    actor = state.people[activity.actor_id]
+    data: dict[str, Any] = {
+        "id": activity.id,
+        "objectType": "activity",
+        "url": f"{base}/conversation/api/v1/activities/{activity.id}",
+        "published": iso(activity.published),
+        "verb": activity.verb,
+        "actor": person_json(cloud, actor, activity.room_id),
+        "object": _sealed(cloud, activity.content, cipher, base),
+    }
+    if activity.verb not in ("create", "hide"):
+        room = state.rooms.get(activity.room_id)
+        data["target"] = {
+            "objectType": "conversation",
+            "id": activity.room_id,
+            "url": conversation_url(base, activity.room_id),
+            "tags": activity.tags,
+            "activities": {"items": []},
+            "participants": {"items": []},
+        }
+        if room is not None and room.key_uri is not None:
+            data["target"]["defaultActivityEncryptionKeyUrl"] = room.key_uri
+            data["target"]["kmsResourceObjectUrl"] = room.resource_uri
+    if activity.key_uri is not None:
+        data["encryptionKeyUrl"] = activity.key_uri
+    if activity.parent is not None:
+        data["parent"] = activity.parent
+    if activity.client_temp_id is not None:
+        data["clientTempId"] = activity.client_temp_id
+    return data
+
+
+def _sealed(cloud: Cloud, content: dict[str, Any], cipher: Cipher | None, base: str) -> dict[str, Any]:
+    data = dict(content)
+    kind = data.get("objectType")
+    if kind == "conversation":
+        data["url"] = conversation_url(base, str(data["id"]))
+        data.setdefault("activities", {"items": []})
+        people = [cloud.state.people[each] for each in data.pop("people", ())]
+        data["participants"] = {"items": [person_json(cloud, person, str(data["id"])) for person in people]}
+    elif kind == "person":
+        return {**person_json(cloud, cloud.state.people[str(data["id"])]), **data}
+    if cipher is None:
+        return data
+    for name in ("displayName", "content"):
+        if data.get(name) and kind != "person":
+            data[name] = cipher.seal(str(data[name]).encode())
+    if data.get("cards"):
+        data["cards"] = [cipher.seal(msgspec.json.encode(card)) for card in data["cards"]]
+    if kind == "submit":
+        data["inputs"] = cipher.seal(msgspec.json.encode(data.get("inputs") or {}))
+    if data.get("files"):
+        data["files"] = {"items": [_file(cloud, str(each), cipher, base) for each in data["files"]]}
+    return data
+
+
+def _file(cloud: Cloud, file_id: str, cipher: Cipher, base: str) -> dict[str, Any]:
+    from webex.emulator.conversation.sealing import seal_of
+
+    file = cloud.state.files.get(file_id)
+    if file is None:
+        return {"objectType": "file", "displayName": cipher.seal(b"deleted")}
+    seal = seal_of(file)
+    loc = f"{base}/files/api/v1/contents/{file.id}"
+    scr = {"enc": "A256GCM", "key": seal["key"], "iv": seal["iv"], "aad": seal["aad"], "loc": loc, "tag": seal["tag"]}
+    return {
+        "objectType": "file",
+        "displayName": cipher.seal(file.name.encode()),
+        "fileSize": file.size,
+        "mimeType": file.content_type,
+        "url": loc,
+        "malwareQuarantineState": "safe",
+        "scr": cipher.seal(msgspec.json.encode(scr)),
+    }

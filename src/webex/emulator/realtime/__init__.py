@@ -1,0 +1,1 @@
+"""Device registration (WDM), the Mercury websocket and the key service of the emulated cloud."""

@@ -1,0 +1,59 @@
+"""What waits for one registration: the events that no client has acknowledged yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from webex.emulator.realtime.socket import Socket
+    from webex.emulator.state import Device
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """One event for one registration, or the frame that tells a socket how things stand."""
+
+    id: str
+    data: msgspec.Raw = field(repr=False)
+    pushed: float  # by the cloud's clock
+    tracking_id: str
+    headers: dict[str, Any] | None = field(default=None, repr=False)
+    kept: bool = True
+    spoilable: bool = True  # faults may strike it
+    kind: str | None = None  # the envelope's `type`: only `shutdown` has one
+
+
+class Channel:
+    """One registration: its sockets, and its events until they are acknowledged."""
+
+    __slots__ = ("continuous", "device", "left", "sockets", "unacked")
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.sockets: list[Socket] = []  # those that events are written to
+        self.unacked: dict[str, Frame] = {}
+        self.continuous = False  # whether nothing was lost since a socket was last open
+        self.left: float | None = None  # when the last socket went
+
+    def keep(self, frame: Frame, limit: int) -> None:
+        """Let an event wait for its acknowledgement; the oldest makes room."""
+        self.unacked[frame.id] = frame
+        while len(self.unacked) > limit:
+            del self.unacked[next(iter(self.unacked))]
+            self.continuous = False
+
+    def trim(self, now: float, window: float) -> None:
+        """Let go of what has waited too long."""
+        for frame in list(self.unacked.values()):
+            if frame.pushed + window >= now:
+                break
+            del self.unacked[frame.id]
+            if not self.sockets:
+                self.continuous = False
+
+    def acknowledge(self, frame_id: str) -> None:
+        """A client has it; an unknown id makes no difference."""
+        self.unacked.pop(frame_id, None)

@@ -1,0 +1,136 @@
+"""Device registration (WDM): what a client needs before it may open a Mercury socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from webex.emulator.clock import iso
+from webex.emulator.realtime.features import etag_of, features_of
+from webex.emulator.u2c import hostmap
+from webex.emulator.wire import Problem, Reply
+
+if TYPE_CHECKING:
+    from webex.emulator.routing import RouteTable
+    from webex.emulator.state import Device
+    from webex.emulator.wire import Call
+
+_TOLD: Final = (
+    "name",
+    "deviceName",
+    "deviceType",
+    "model",
+    "localizedModel",
+    "systemName",
+    "systemVersion",
+    "capabilities",
+    "isVdi",
+    "regionCode",
+    "countryCode",
+)
+
+
+def routes(table: RouteTable) -> None:
+    """Add this service."""
+    table.add("POST", "/wdm/api/v1/devices", register)
+    table.add("GET", "/wdm/api/v1/devices", devices)
+    table.add("GET", "/wdm/api/v1/devices/{deviceId}", get_device)
+    table.add("PUT", "/wdm/api/v1/devices/{deviceId}", renew)
+    table.add("DELETE", "/wdm/api/v1/devices/{deviceId}", delete)
+
+
+def register(call: Call) -> Reply:
+    """A new device; 403 when the person has too many."""
+    person = call.person()
+    body = _body(call)
+    return _answer(call, call.cloud.devices.register(person.id, _told(body), _ttl(body)))
+
+
+def devices(call: Call) -> Reply:
+    """One's own devices."""
+    person = call.person()
+    return Reply(200, {"devices": [_record(call, device) for device in call.cloud.devices.of(person.id)]})
+
+
+def get_device(call: Call) -> Reply:
+    """One of one's own devices."""
+    return _answer(call, _mine(call))
+
+
+def renew(call: Call) -> Reply:
+    """Refresh a device: it lives anew. With its etag in `If-None-Match` the developers' features are left out."""
+    device = _mine(call)
+    body = _body(call)
+    call.cloud.devices.renew(device, _told(body), _ttl(body))
+    return _answer(call, device)
+
+
+def delete(call: Call) -> Reply:
+    """Forget a device."""
+    call.cloud.devices.remove(_mine(call))
+    return Reply(204)
+
+
+def _mine(call: Call) -> Device:
+    device = call.cloud.devices.find(call.path["deviceId"], call.person().id)
+    if device is None:
+        raise Problem(404, "There is no such device; it may have expired.")
+    return device
+
+
+def _body(call: Call) -> dict[str, Any]:
+    return call.json() if call.body else {}
+
+
+def _told(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: body[name] for name in _TOLD if body.get(name) is not None}
+
+
+def _ttl(body: dict[str, Any]) -> float | None:
+    ttl = body.get("ttl")
+    if ttl is None:
+        return None
+    if not isinstance(ttl, int | float) or isinstance(ttl, bool) or not 0 < ttl <= 365 * 86400:
+        raise Problem(400, "ttl is a number of seconds above 0.")
+    return float(ttl)
+
+
+def _answer(call: Call, device: Device) -> Reply:
+    etag = etag_of(call.cloud, device.person_id)
+    known = call.headers.get("if-none-match", "").strip().removeprefix("W/").strip('"')
+    record = _record(call, device)
+    if known == etag and "features" in record:
+        record["features"]["developer"] = []
+    return Reply(200, record, {"etag": f'"{etag}"'})
+
+
+def _record(call: Call, device: Device) -> dict[str, Any]:
+    base, cloud = call.base, call.cloud
+    parts = urlsplit(base)
+    upstream = set((call.arg("includeUpstreamServices") or "all").split(","))
+    everything = "all" in upstream
+    links = hostmap(base)
+    record: dict[str, Any] = {
+        **device.fields,
+        "url": f"{base}/wdm/api/v1/devices/{device.id}",
+        "userId": device.person_id,
+        "orgId": cloud.state.people[device.person_id].org_id,
+        "creationTime": iso(device.created),
+        "modificationTime": iso(device.modified),
+        "deviceSettingsString": "{}",
+        "clientMessagingGiphy": "ALLOW",
+        "ecmEnabledForAllUsers": False,
+    }
+    if device.ttl is not None:
+        record["ttl"] = int(device.ttl)
+    if everything or "websocket" in upstream:
+        scheme = "wss" if parts.scheme == "https" else "ws"
+        record["webSocketUrl"] = (
+            f"{scheme}://{parts.netloc}/v1/apps/wx2/registrations/{device.registration_id}/messages"
+        )
+    if everything or "features" in upstream:
+        record["features"] = features_of(cloud, device.person_id)
+    if everything:
+        record["services"] = {f"{name}ServiceUrl": url for name, url in links["serviceLinks"].items()}
+        record["serviceHostMap"] = {name: links[name] for name in ("serviceLinks", "hostCatalog")}
+    return record
