@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         WebexError,
     )
     from webex.integration import AsyncIntegration, Integration
+    from webex.realtime import RealtimeHub
 
 __all__ = [
     "AccessDeniedError",
@@ -47,6 +48,7 @@ __all__ = [
     "OAuthError",
     "PermissionDeniedError",
     "RateLimitError",
+    "RealtimeHub",
     "ReauthorizationRequiredError",
     "TransportError",
     "Webex",
@@ -61,6 +63,7 @@ _HOMES = {
     "AsyncWebex": "webex.client",
     "Webex": "webex.client",
     "Config": "webex.config",
+    "RealtimeHub": "webex.realtime",
 }
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from webex.auth import DeviceLogin, SignedIn
     from webex.auth.tokens import TokenSet
     from webex.http.types import TokenSource
+    from webex.realtime.conversations import Conversations
+    from webex.realtime.machine import Machine
     from webex.runtime.protocol import Runtime, Style
 
 STANDALONE_KEY: Final = "@"  # under which a stand-alone client keeps its person, as the Node SDK does
@@ -49,7 +51,8 @@ class App:
             from webex.runtime.event_loop import EventLoopRuntime
 
             self.runtime = EventLoopRuntime(config.transport, **options)
-        self.pipeline = Pipeline(self.runtime, config, Services(config), hooks=hooks)
+        self.services = Services(config)
+        self.pipeline = Pipeline(self.runtime, config, self.services, hooks=hooks)
         self.endpoint = TokenEndpoint(self.pipeline, config)
         if config.emulator_url is not None:
             self.pipeline.on_answer = self._follow_clock
@@ -61,6 +64,8 @@ class App:
         self.logins = LoginFlow(self.pipeline, self.endpoint, self.access, config)
         self._adopting: dict[str, TokenSet] = {}
         self._signed_in: dict[str, bool] = {}  # what `ready()` found, for `can_authorize`
+        self._machines: Any = None  # of realtime: made when somebody listens
+        self._background: Any = None  # the loop that listens for blocking code, and the app in it
 
     # Making one
 
@@ -132,7 +137,7 @@ class App:
         """What the resources of a view work with."""
         from webex.api.session import Session
 
-        return Session(self.runtime, self.pipeline, tokens)
+        return Session(self.runtime, self.pipeline, tokens, listens=self)
 
     def tokens_of(self, key: str) -> TokenSource:
         """Where the token of a stored user comes from."""
@@ -183,6 +188,38 @@ class App:
             return await self.endpoint.guest_token(subject, display_name, tokens)
 
         return FetchedToken(self.runtime, self.endpoint.now, _driven(self.runtime, fetch))
+
+    # Hearing what happens
+
+    def machine(self) -> Machine:
+        """What all listeners of the running event loop share."""
+        if self._machines is None:
+            from webex.realtime.machine import Machines
+
+            self._machines = Machines(
+                self.config, self.runtime, self.pipeline, self.services, self.storage, self.endpoint.now
+            )
+        made: Machine = self._machines.here()
+        return made
+
+    def conversations(self, tokens: TokenSource) -> Conversations:
+        """Sending end-to-end encrypted, for one user; needs a running event loop."""
+        from webex.realtime.conversations import Conversations
+
+        return Conversations(self.machine(), tokens)
+
+    def listen(self, tokens: TokenSource, resources: tuple[str, ...], **options: Any) -> Any:
+        """A subscription in the style of this app."""
+        if self.runtime.style == "async":
+            return self.machine().listen(tokens, resources, **options)
+        from webex.realtime.background import Background
+
+        if self._background is None:
+            self._background = Background(App(self.config, "async", storage=self.storage))
+        managed = self.is_managed(tokens)
+        source = self._background.app.tokens_of(self._key(tokens)) if managed else None
+        adopt = self.adopt_pending(self._key(tokens)) if managed else None
+        return self._background.listen(tokens, source, adopt, resources, options)
 
     # Signing in and out
 
@@ -355,7 +392,12 @@ class App:
         await self.tokens.sign_out(key, revoke=False)
 
     async def aclose(self) -> None:
-        """Wait for refreshes under way, then close what is open."""
+        """End listening, wait for refreshes under way, then close what is open."""
+        if self._machines is not None:
+            await self._machines.aclose()
+        background, self._background = self._background, None
+        if background is not None:
+            background.close()
         await self.runtime.aclose()
 
     def _follow_clock(self, headers: Mapping[str, str]) -> None:

@@ -49,8 +49,13 @@ if TYPE_CHECKING:
     from webex.http import Response
     from webex.http.types import TokenSource
     from webex.node import AsyncAuthorization, AsyncCredentials, Authorization, Credentials
+    from webex.realtime.background import BlockingListening
+    from webex.realtime.conversations import Conversations
+    from webex.realtime.listening import Listening
 
 __all__ = ["AsyncWebex", "Webex"]
+
+EVERYTHING = ("messages", "rooms", "memberships", "attachmentActions")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -232,7 +237,19 @@ class AsyncWebex(_View):
 
         return AsyncWebhooks(self._session)
 
-    # Any other call
+    # What happens
+
+    def listen(self, resources: Sequence[str] = EVERYTHING, **options: Any) -> Listening[Any]:
+        """Hear of everything that happens to this person, in real time and decrypted, over one socket.
+
+        `resources` also knows `typing`. Options as for `client.messages.listen`.
+        """
+        return self._app.listen(self._tokens, tuple(resources), **options)  # type: ignore[no-any-return]  # by style
+
+    @property
+    def conversations(self) -> Conversations:
+        """Sending end-to-end encrypted from this machine: post, edit, share, add, leave, create."""
+        return self._app.conversations(self._tokens)
 
     async def request(self, method: str, url: str, **options: Any) -> Response:
         """Call what is not modelled: `await client.request("GET", "/meetings", params={"max": 10})`.
@@ -417,6 +434,12 @@ class Webex(_View):
         from webex.api import Webhooks
 
         return Webhooks(self._session)
+
+    # What happens
+
+    def listen(self, resources: Sequence[str] = EVERYTHING, **options: Any) -> BlockingListening[Any]:
+        """Hear of everything that happens to this person; see `AsyncWebex.listen`. A background thread listens."""
+        return self._app.listen(self._tokens, tuple(resources), **options)  # type: ignore[no-any-return]  # by style
 
     # Any other call
 

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from webex.api.files import AsyncFiles, FileInfo, Files
-    from webex.api.generated.attachment_actions import AsyncAttachmentActions, AttachmentActions
     from webex.api.generated.ecm_folders import AsyncECMFolders, ECMFolders
     from webex.api.generated.events import AsyncEvents, Events
     from webex.api.generated.hds import HDS, AsyncHDS
-    from webex.api.generated.memberships import AsyncMemberships, Memberships
     from webex.api.generated.models import (
         AttachmentAction,
         ECMFolder,
@@ -25,10 +23,17 @@ if TYPE_CHECKING:
         Webhook,
     )
     from webex.api.generated.room_tabs import AsyncRoomTabs, RoomTabs
-    from webex.api.generated.rooms import AsyncRooms, Rooms
     from webex.api.generated.team_memberships import AsyncTeamMemberships, TeamMemberships
     from webex.api.generated.teams import AsyncTeams, Teams
     from webex.api.generated.webhooks import AsyncWebhooks, Webhooks
+    from webex.api.listening import (
+        AsyncAttachmentActions,
+        AsyncMemberships,
+        AsyncRooms,
+        AttachmentActions,
+        Memberships,
+        Rooms,
+    )
     from webex.api.messages import AsyncMessages, Messages
     from webex.api.models import Model
     from webex.api.operation import UNSET
@@ -38,22 +43,22 @@ if TYPE_CHECKING:
     from webex.api.splitting import split_markdown
 
 _HOMES = {
-    "AsyncAttachmentActions": "generated.attachment_actions",
+    "AsyncAttachmentActions": "listening",
     "AsyncECMFolders": "generated.ecm_folders",
     "AsyncEvents": "generated.events",
     "AsyncFiles": "files",
     "AsyncHDS": "generated.hds",
-    "AsyncMemberships": "generated.memberships",
+    "AsyncMemberships": "listening",
     "AsyncMessages": "messages",
     "AsyncPages": "paging",
     "AsyncPeople": "people",
     "AsyncRoomTabs": "generated.room_tabs",
-    "AsyncRooms": "generated.rooms",
+    "AsyncRooms": "listening",
     "AsyncTeamMemberships": "generated.team_memberships",
     "AsyncTeams": "generated.teams",
     "AsyncWebhooks": "generated.webhooks",
     "AttachmentAction": "generated.models",
-    "AttachmentActions": "generated.attachment_actions",
+    "AttachmentActions": "listening",
     "ECMFolder": "generated.models",
     "ECMFolders": "generated.ecm_folders",
     "Event": "generated.models",
@@ -62,7 +67,7 @@ _HOMES = {
     "Files": "files",
     "HDS": "generated.hds",
     "Membership": "generated.models",
-    "Memberships": "generated.memberships",
+    "Memberships": "listening",
     "Message": "generated.models",
     "Messages": "messages",
     "Model": "models",
@@ -74,7 +79,7 @@ _HOMES = {
     "Room": "generated.models",
     "RoomTab": "generated.models",
     "RoomTabs": "generated.room_tabs",
-    "Rooms": "generated.rooms",
+    "Rooms": "listening",
     "Session": "session",
     "Team": "generated.models",
     "TeamMembership": "generated.models",

@@ -6,13 +6,14 @@ import builtins
 import mimetypes
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from webex.api import cards
 from webex.api.generated import messages as generated
 from webex.api.generated.messages import CREATE
 from webex.api.generated.models import Message
+from webex.api.listening import listen
 from webex.api.models import from_json
 from webex.api.operation import UNSET, Unset
 from webex.api.session import Session, wire_body
@@ -20,6 +21,10 @@ from webex.api.splitting import MOST_BYTES, split_markdown
 from webex.errors import ConfigurationError, FileError
 from webex.http.sources import check_size, source_of
 from webex.http.types import Part, Request
+
+if TYPE_CHECKING:
+    from webex.realtime.background import BlockingListening
+    from webex.realtime.listening import Listening
 
 __all__ = ["AsyncMessages", "Messages"]
 
@@ -166,6 +171,16 @@ class AsyncMessages(generated.AsyncMessages):
         fields = _fields(room_id, to_person_id, to_person_email, text, markdown, parent_id, UNSET)
         return await _create(self._session, fields, files, None, True, None)
 
+    def listen(self, **options: Any) -> Listening[Message]:
+        """Hear of messages in real time, decrypted: `created`, `updated`, `deleted`; and `gap`, where some were lost.
+
+        Options: `device_name` (each process needs its own), `max_queue` and `overflow` (`wait`, `drop_oldest`,
+        `raise`) for slow consumers, `catch_up` (False, or how many seconds back to look at most; a day),
+        `ephemeral` (a device that lasts only as long as this process).
+        """
+        stream: Listening[Message] = listen(self, "messages", options)
+        return stream
+
 
 class Messages(generated.Messages):
     """`client.messages`, in blocking style."""
@@ -204,6 +219,11 @@ class Messages(generated.Messages):
         """Send a text of any length as one message after another; see `AsyncMessages.create_long`."""
         fields = _fields(room_id, to_person_id, to_person_email, text, markdown, parent_id, UNSET)
         return self._drive(_create(self._session, fields, files, None, True, None))
+
+    def listen(self, **options: Any) -> BlockingListening[Message]:
+        """Hear of messages in real time, decrypted; see `AsyncMessages.listen`."""
+        stream: BlockingListening[Message] = listen(self, "messages", options)
+        return stream
 
 
 def _fields(

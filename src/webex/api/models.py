@@ -171,6 +171,16 @@ def from_json(cls: type[M], raw: bytes | msgspec.Raw, request: RequestInfo | Non
     return model
 
 
+def from_data(cls: type[M], data: dict[str, Any]) -> M:
+    """A model of plain data with the names of the wire, which it keeps."""
+    try:
+        model = msgspec.convert(data, cls)
+    except (msgspec.ValidationError, RecursionError):
+        return _fitted(cls, data)
+    vars(model)["_raw"] = data
+    return model
+
+
 def _lenient(cls: type[M], raw: bytes | msgspec.Raw, why: Exception, request: RequestInfo | None) -> M:
     try:
         data = msgspec.json.decode(raw)

@@ -16,6 +16,7 @@ from webex.http.codec import decode_json
 from webex.http.types import Request, Response
 
 if TYPE_CHECKING:
+    from webex.api.listening import Listens
     from webex.http.pipeline import Pipeline, StreamedResponse
     from webex.http.types import TokenSource
     from webex.runtime.protocol import Runtime
@@ -44,6 +45,7 @@ class Session:
     pipeline: Pipeline
     tokens: TokenSource | None
     seen: list[Response] | None = None
+    listens: Listens | None = None  # the client, for `listen()`
 
     async def send(self, request: Request) -> Response:
         """Send, with this view's token."""

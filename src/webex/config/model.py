@@ -74,6 +74,8 @@ class Config:
     tracking_id_prefix: str = "webex-python-sdk"
     app_name: str | None = None
     app_version: str | None = None
+    # Encryption
+    kms_roots: tuple[bytes, ...] = field(default=(), repr=False)  # certificates (DER or PEM) that the KMS must lead to
     # Tokens
     credential_max_age: float = 5.0  # how old a cached token's knowledge of the storage may be; 0: read at each call
     refresh_deadline: float = 15.0

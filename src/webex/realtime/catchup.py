@@ -1,0 +1,162 @@
+"""What was missed: listed from the conversation service, or where that fails from REST.
+
+The conversation service lists everything, deletes as tombstones. REST lists messages only, so whoever comes by it is
+told that there was a gap (realtime-protocol §3.6).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from webex.errors import ApiError, ConfigurationError, DecodeError
+from webex.http.types import Response
+from webex.ids import parse_id
+
+_logger = logging.getLogger("webex.realtime")
+
+_ROOMS: Final = 1000
+_PAGE: Final = 200
+_MOST: Final = 100_000  # activities of one catch-up
+
+
+class CatchUpDoor(Protocol):
+    """How requests go out for one user."""
+
+    async def url_of(self, service: str) -> str: ...
+
+    async def send(self, method: str, url: str, **options: Any) -> Response: ...
+
+
+@dataclass(slots=True)
+class Missed:
+    """What was found: activities by the time they were published, and whether that is all there was."""
+
+    activities: list[dict[str, Any]]
+    complete: bool
+
+
+async def find_missed(door: CatchUpDoor, since: str, *, is_bot: bool) -> Missed:
+    """Everything since a moment (ISO 8601), the oldest first."""
+    try:
+        found = [activity async for activity in _from_conversations(door, since)]
+        # Whoever lists the deletion itself need not be told by the stone in the message's place.
+        deleted = {(each.get("object") or {}).get("id") for each in found if each.get("verb") == "delete"}
+        found = [each for each in found if each.get("verb") != "tombstone" or each["id"] not in deleted]
+        complete = True
+    except (ApiError, ConfigurationError, DecodeError) as error:
+        _logger.info("the conversation service can't list what was missed (%s); asking REST", type(error).__name__)
+        found = [activity async for activity in _from_rest(door, since, is_bot=is_bot)]
+        complete = False
+    found.sort(key=lambda activity: str(activity.get("published", "")))
+    return Missed(found, complete)
+
+
+async def _from_conversations(door: CatchUpDoor, since: str) -> AsyncIterator[dict[str, Any]]:
+    base = await door.url_of("conversation")
+    params = {
+        "sinceDate": _millis(since),
+        "conversationsLimit": _ROOMS,
+        "activitiesLimit": 0,
+        "participantsLimit": 0,
+        "personRefresh": "true",
+        "uuidEntryFormat": "true",
+    }
+    listed = (await door.send("GET", f"{base}/conversations", params=params)).json()
+    for conversation in _items(listed):
+        url = conversation.get("url")
+        if not isinstance(url, str):
+            raise DecodeError("A conversation came without its URL.")
+        async for activity in _activities(door, url, since):
+            yield activity
+
+
+async def _activities(door: CatchUpDoor, url: str, since: str) -> AsyncIterator[dict[str, Any]]:
+    """All activities of one conversation since a moment, in pages that go forward."""
+    seen: set[str] = set()
+    start = since
+    while len(seen) < _MOST:
+        params = {"sinceDate": _millis(start), "activitiesLimit": _PAGE, "lastActivityFirst": "false"}
+        page = _items((await door.send("GET", f"{url}/activities", params=params)).json())
+        fresh = [item for item in page if isinstance(item.get("id"), str) and item["id"] not in seen]
+        for activity in fresh:
+            seen.add(activity["id"])
+            yield activity
+        newest = max((str(item.get("published", "")) for item in page), default="")
+        if len(page) < _PAGE or not fresh or newest <= start:
+            return
+        start = newest
+
+
+async def _from_rest(door: CatchUpDoor, since: str, *, is_bot: bool) -> AsyncIterator[dict[str, Any]]:
+    hydra = await door.url_of("hydra")
+    rooms = (await door.send("GET", f"{hydra}/rooms", params={"sortBy": "lastactivity", "max": _ROOMS})).json()
+    for room in _items(rooms):
+        if str(room.get("lastActivity", "")) < since:
+            break
+        params: dict[str, Any] = {"roomId": room["id"], "max": _PAGE}
+        if is_bot and room.get("type") == "group":
+            params["mentionedPeople"] = "me"
+        before: str | None = None
+        while True:
+            page = _items(
+                (
+                    await door.send(
+                        "GET", f"{hydra}/messages", params={**params, **({"beforeMessage": before} if before else {})}
+                    )
+                ).json()
+            )
+            wanted = [message for message in page if str(message.get("created", "")) >= since]
+            for message in wanted:
+                yield as_activity(message, room)
+            if len(wanted) < _PAGE:
+                break
+            before = str(page[-1]["id"])
+
+
+def as_activity(message: dict[str, Any], room: dict[str, Any]) -> dict[str, Any]:
+    """A message of the REST API as the activity that it came from; its text is in the clear."""
+    person = parse_id(message["personId"]).id
+    room_uuid = parse_id(message["roomId"]).id
+    content: dict[str, Any] = {"objectType": "comment", "displayName": message.get("text")}
+    if message.get("html"):
+        content["content"] = message["html"]
+    if message.get("mentionedPeople"):
+        content["mentions"] = {"items": [{"id": parse_id(who).id} for who in message["mentionedPeople"]]}
+    if message.get("mentionedGroups"):
+        content["groupMentions"] = {"items": [{"groupType": group} for group in message["mentionedGroups"]]}
+    if message.get("files"):
+        content["files"] = {"items": [{"objectType": "file"} for _ in message["files"]]}
+    if message.get("attachments"):
+        content["cards"] = [attachment.get("content") for attachment in message["attachments"]]
+    activity: dict[str, Any] = {
+        "id": parse_id(message["id"]).id,
+        "objectType": "activity",
+        "verb": "post",
+        "published": message.get("created"),
+        "actor": {"id": person, "entryUUID": person, "entryEmail": message.get("personEmail")},
+        "object": content,
+        "target": {
+            "id": room_uuid,
+            "objectType": "conversation",
+            "tags": ["ONE_ON_ONE"] if room.get("type") == "direct" else [],
+        },
+    }
+    if message.get("parentId"):
+        activity["parent"] = {"id": parse_id(message["parentId"]).id, "type": "reply"}
+    return activity
+
+
+def _items(data: Any) -> list[dict[str, Any]]:
+    items = data.get("items") if isinstance(data, dict) else None
+    if not isinstance(items, list):
+        raise DecodeError("A list came without its items.", path="items")
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _millis(moment: str) -> int:
+    from datetime import datetime
+
+    return int(datetime.fromisoformat(moment).timestamp() * 1000)

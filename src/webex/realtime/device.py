@@ -1,0 +1,244 @@
+"""Registering with WDM: what gives a user a Mercury socket (realtime-protocol §1).
+
+One device a user and name, kept in the bounded storage and used again; what the cloud forgot is registered anew, and
+when there are too many, the oldest of our own kind go.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from webex.errors import ApiError, DecodeError, NotFoundError, PermissionDeniedError, WebexError
+from webex.http.types import Response
+from webex.ids import is_uuid
+from webex.storage.paths import path
+
+if TYPE_CHECKING:
+    from webex.storage.access import StorageAccess
+
+_logger = logging.getLogger("webex.realtime")
+
+DEVICE_TYPE: Final = "DESKTOP"
+DEFAULT_NAME: Final = "webex-python-sdk"
+NAMESPACE: Final = "realtime"
+_EXCESSIVE: Final = "User has excessive device registrations"
+_NOT_SENT_BACK: Final = ("features", "mediaCluster", "etag")
+_KEEP_AT_LEAST: Final = 2
+
+
+class DeviceDoor(Protocol):
+    """How requests go out for one user."""
+
+    async def url_of(self, service: str) -> str:
+        """The base URL of a service, by the user's catalog."""
+        ...
+
+    async def send(self, method: str, url: str, **options: Any) -> Response:
+        """Send, with the user's token."""
+        ...
+
+
+@dataclass(slots=True)
+class Device:
+    """A registration. `record` is what WDM answered."""
+
+    url: str
+    socket_url: str = field(repr=False)
+    user_id: str
+    org_id: str = ""
+    etag: str | None = None
+    record: dict[str, Any] = field(default_factory=dict, repr=False)
+    fresh: bool = False  # registered just now, so that the cloud holds nothing for it
+
+    @property
+    def developer_features(self) -> dict[str, Any]:
+        """The toggles of the service's developers, by key."""
+        return read_features(self.record.get("features"), "developer")
+
+
+class Devices:
+    """The registration of one user under one name."""
+
+    def __init__(
+        self,
+        door: DeviceDoor,
+        storage: StorageAccess,
+        owner: tuple[str, ...],
+        *,
+        name: str = DEFAULT_NAME,
+        ttl: int | None = None,
+    ) -> None:
+        self._door, self._storage = door, storage
+        self._key = path(*owner, "device")
+        self._name, self._ttl = name, ttl
+        self.current: Device | None = None
+
+    @property
+    def refresh_after(self) -> float | None:
+        """Seconds after which a registration with a `ttl` has to be refreshed."""
+        return None if self._ttl is None else self._ttl / 2 + 60
+
+    async def ensure(self) -> Device:
+        """The registration: the one at hand, the stored one (refreshed), or a new one."""
+        if self.current is not None:
+            return self.current
+        stored = await self._storage.get_or_none(NAMESPACE, self._key)
+        if isinstance(stored, dict):
+            try:
+                self.current = _read(stored["record"], stored.get("etag"))
+            except (DecodeError, KeyError):
+                _logger.debug("the stored device can't be read; registering anew")
+            else:
+                return await self.refresh()
+        return await self.register()
+
+    async def register(self) -> Device:
+        """A new registration; `ApiError` when WDM refuses."""
+        try:
+            response = await self._post()
+        except PermissionDeniedError as error:
+            if _EXCESSIVE not in str(error):
+                raise
+            await self._make_room()
+            response = await self._post()
+        device = _read(response.json(), response.headers.get("etag"))
+        device.fresh = True
+        await self._keep(device)
+        return device
+
+    async def refresh(self) -> Device:
+        """The same registration, alive for longer; a new one when the cloud has forgotten it."""
+        device = self.current
+        if device is None:
+            return await self.ensure()
+        body = {name: value for name, value in device.record.items() if name not in _NOT_SENT_BACK}
+        headers = {"if-none-match": device.etag} if device.etag else {}
+        try:
+            response = await self._door.send(
+                "PUT",
+                device.url,
+                params={"includeUpstreamServices": "all"},
+                json={**body, **self._body()},
+                headers=headers,
+            )
+        except NotFoundError:
+            await self.forget()
+            return await self.register()
+        if response.status == 304:
+            return device
+        record = response.json()
+        etag = response.headers.get("etag")
+        if etag is not None and etag == device.etag and isinstance(record, dict):
+            features = {**(record.get("features") or {})}
+            features["developer"] = (device.record.get("features") or {}).get("developer", [])
+            record = {**record, "features": features}
+        refreshed = _read(record, etag)
+        await self._keep(refreshed)
+        return refreshed
+
+    async def unregister(self) -> None:
+        """Let the cloud forget it; one that it forgot already is forgotten here too."""
+        device = self.current
+        if device is None:
+            return
+        try:
+            await self._door.send("DELETE", device.url)
+        except NotFoundError:
+            pass
+        finally:
+            await self.forget()
+
+    async def forget(self) -> None:
+        """Forget it here."""
+        self.current = None
+        await self._storage.delete(NAMESPACE, self._key)
+
+    async def _post(self) -> Response:
+        url = await self._door.url_of("wdm")
+        return await self._door.send(
+            "POST", f"{url}/devices", params={"includeUpstreamServices": "all"}, json=self._body()
+        )
+
+    async def _make_room(self) -> None:
+        """Delete the oldest third of our own kind, so that one more is allowed."""
+        url = await self._door.url_of("wdm")
+        listed = (await self._door.send("GET", f"{url}/devices")).json()
+        devices = listed.get("devices") if isinstance(listed, dict) else None
+        own = [
+            device
+            for device in devices or ()
+            if isinstance(device, dict) and device.get("deviceType") == DEVICE_TYPE and device.get("name") == self._name
+        ]
+        own.sort(key=lambda device: str(device.get("modificationTime", "")))
+        if len(own) <= _KEEP_AT_LEAST:
+            return
+        for device in own[: math.ceil(len(own) / 3)]:
+            try:
+                await self._door.send("DELETE", str(device.get("url")))
+            except ApiError as error:
+                _logger.debug("an old device could not be deleted: %s", error.status)
+
+    def _body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "name": self._name,
+            "deviceName": self._name,
+            "deviceType": DEVICE_TYPE,
+            "model": "webex-python-sdk",
+            "localizedModel": "webex-python-sdk",
+            "systemName": "WEBEX_PYTHON_SDK",
+            "systemVersion": "1.0.0",
+        }
+        if self._ttl is not None:
+            body["ttl"] = self._ttl
+        return body
+
+    async def _keep(self, device: Device) -> None:
+        self.current = device
+        if self._ttl is None:
+            try:
+                await self._storage.put(NAMESPACE, self._key, {"record": device.record, "etag": device.etag})
+            except WebexError:
+                _logger.warning("the device could not be stored; the next start registers another one", exc_info=True)
+
+
+def _read(record: Any, etag: str | None) -> Device:
+    if not isinstance(record, dict):
+        raise DecodeError("The answer to a device registration is no JSON object.")
+    url, socket_url, user_id = (record.get(name) for name in ("url", "webSocketUrl", "userId"))
+    if not isinstance(url, str) or not isinstance(socket_url, str) or not isinstance(user_id, str):
+        raise DecodeError("The answer to a device registration lacks url, webSocketUrl or userId.")
+    if not is_uuid(user_id):
+        raise DecodeError("The userId of a device registration is no UUID.", path="userId")
+    # Long lists that nobody reads would only cost memory, a thousand times over.
+    slim = {name: value for name, value in record.items() if name not in ("services", "serviceHostMap")}
+    return Device(url, socket_url, user_id.lower(), str(record.get("orgId") or ""), etag, slim)
+
+
+def read_features(features: Any, group: str) -> dict[str, Any]:
+    """Feature toggles by key: numbers and booleans are read out of their text."""
+    entries = features.get(group) if isinstance(features, Mapping) else None
+    found: dict[str, Any] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("key"), str):
+            found[entry["key"]] = _feature(entry.get("val"))
+    return found
+
+
+def _feature(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    try:
+        return int(value)
+    except ValueError:
+        pass
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return number if math.isfinite(number) else value

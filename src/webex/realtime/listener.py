@@ -1,0 +1,454 @@
+"""One user, heard: a device, a socket that is always there again, events in order, gaps filled.
+
+Frames come in on the reader, which never waits: what can be opened at once goes out at once; what needs a key waits in
+a lane of its room, and only that room waits. Nothing is acknowledged before it was handled, and nothing that was
+handled is given out again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from webex.encryption.channel import KMSChannel
+from webex.encryption.keys import UserKeys
+from webex.errors import (
+    ApiError,
+    ConfigurationError,
+    ConnectionReplacedError,
+    NotSignedInError,
+    RealtimeError,
+    ReauthorizationRequiredError,
+    TransportError,
+    WebexError,
+)
+from webex.ids import to_hydra_id
+from webex.realtime.closing import Next, after_close, after_refusal
+from webex.realtime.device import Device, Devices
+from webex.realtime.events import Reader
+from webex.realtime.health import Health
+from webex.realtime.intake import Intake
+from webex.realtime.journal import Journal
+from webex.realtime.socket import Closed, MercurySocket
+from webex.realtime.tasks import Tasks
+
+if TYPE_CHECKING:
+    from webex.http.types import TokenSource
+    from webex.realtime.listening import Listening
+    from webex.realtime.machine import Machine
+
+_logger = logging.getLogger("webex.realtime")
+
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 32.0
+_LEFT_BEHIND: Final = 30.0  # seconds that an old socket may still bring frames after a switch-over
+_FATAL: Final = (NotSignedInError, ReauthorizationRequiredError, ConfigurationError, RealtimeError)
+
+
+class _Link:
+    """How the KMS channel of this listener reaches the world."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.device_url = ""
+        self.user_id = ""
+        self._bearer = ""
+
+    async def details(self) -> Mapping[str, Any]:
+        door = self._listener.door
+        url = await door.url_of("encryption")
+        body = (await door.send("GET", f"{url}/kms/{self.user_id}")).json()
+        return body if isinstance(body, dict) else {}
+
+    async def post(self, destination: str, messages: Sequence[str]) -> Any:
+        door = self._listener.door
+        url = await door.url_of("encryption")
+        body = {"destination": destination, "kmsMessages": list(messages)}
+        # A request id makes a repetition harmless.
+        return (await door.send("POST", f"{url}/kms/messages", json=body, idempotent=True)).json()
+
+    async def bearer(self) -> str:
+        self._bearer = await self._listener.tokens.access_token()
+        return self._bearer
+
+    async def renew_bearer(self) -> bool:
+        return await self._listener.tokens.replace(self._bearer) is not None
+
+    def now(self) -> float:
+        return self._listener.machine.now()
+
+
+class Listener:
+    """The one connection of a user and device name, shared by all subscriptions."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        tokens: TokenSource,
+        user_key: str | None,
+        device_name: str,
+        *,
+        ephemeral: bool = False,
+        catch_up: float | bool = True,
+        first_pause: float = _FIRST_PAUSE,
+        ping_interval: float = 15.0,
+        pong_timeout: float = 14.0,
+    ) -> None:
+        from webex.realtime.machine import UserDoor
+
+        self.machine, self.tokens, self.user_key = machine, tokens, user_key
+        self.door = UserDoor(machine, tokens)
+        owner = (machine.config.client_id or "", user_key or "", device_name)
+        self.journal = Journal(machine.storage, owner, durable=machine.durable and user_key is not None)
+        ttl = 1800 if ephemeral or not self.journal.durable else None
+        self.devices = Devices(self.door, machine.storage, owner, name=device_name, ttl=ttl)
+        self._multiple = ttl is not None
+        self._first_pause = first_pause
+        self._ping_interval, self._pong_timeout = ping_interval, pong_timeout
+        self._link = _Link(self)
+        self.channel = KMSChannel(self._link, roots=machine.kms_roots)
+        name = user_key or f"token-{id(tokens)}"
+        self.keys = UserKeys(name, self.channel, machine.keys, machine.key_storage)
+        self.health = Health(user_key)
+        self.intake = Intake(
+            self.journal,
+            self.keys,
+            self.health,
+            self.door,
+            ack=self._ack,
+            again=self._again,
+            now=machine.now,
+            catch_up_limit=86400.0 if catch_up is True else float(catch_up),
+        )
+        self.room_keys: dict[str, tuple[str, str]] = {}  # conversation → key URL and resource, for sending
+        self._kept_open = False
+        self._task: asyncio.Task[None] | None = None
+        self._up: asyncio.Future[None] | None = None
+        self._socket: MercurySocket | None = None
+        self._run: asyncio.Task[None] | None = None  # the reader of the present socket
+        self._switching: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
+        self._fault: str | None = None  # why the next connection has to catch up
+        self._lock = asyncio.Lock()
+
+    # Subscriptions
+
+    async def attach(self, subscription: Listening[Any]) -> None:
+        """Let a subscription hear; starts the connection when it is the first."""
+        self.intake.subscriptions.append(subscription)
+        try:
+            await self.ensure()
+        except BaseException:
+            await self.detach(subscription)
+            raise
+
+    async def detach(self, subscription: Listening[Any]) -> None:
+        """A subscription hears no more; the last one ends the connection."""
+        if subscription in self.intake.subscriptions:
+            self.intake.subscriptions.remove(subscription)
+        if not self.intake.subscriptions and not self._kept_open:
+            await self.stop()
+
+    async def keep_open(self) -> None:
+        """Be connected until the app closes, whether somebody listens or not: for sending."""
+        self._kept_open = True
+        await self.ensure()
+
+    @property
+    def user_id(self) -> str:
+        """The UUID of the person; known once connected."""
+        return self._link.user_id
+
+    async def ensure(self) -> None:
+        """Be connected; raises what makes it impossible."""
+        async with self._lock:
+            if self._task is None or self._task.done():
+                self._up = asyncio.get_running_loop().create_future()
+                self._up.add_done_callback(_seen)
+                self._task = asyncio.get_running_loop().create_task(self._live())
+        if self._up is not None:
+            await asyncio.shield(self._up)
+
+    async def stop(self) -> None:
+        """End the connection and everything under way; keep what a later start needs."""
+        async with self._lock:
+            task, self._task = self._task, None
+            if task is None:
+                return
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self._tasks.close()
+            await self.intake.close()
+            await self.keys.close()
+            await self.channel.close()
+            await self.journal.flush()
+            if self._multiple:
+                try:
+                    await self.devices.unregister()
+                except WebexError as error:
+                    _logger.info("the device could not be deleted: %s", type(error).__name__)
+
+    # The connection
+
+    async def _live(self) -> None:
+        pause = self._first_pause
+        while True:
+            error: BaseException | None = None
+            verdict = Next.RECONNECT
+            began = asyncio.get_running_loop().time()
+            retry_after: float | None = None
+            try:
+                await self._connect_and_serve()
+            except Closed as closed:
+                if closed.refused is not None:
+                    verdict = after_refusal(closed.refused)
+                else:
+                    verdict = after_close(closed.code, closed.reason, ready=closed.ready)
+                retry_after = closed.retry_after
+                _logger.info("the socket %s: %s", closed, verdict.value)
+                error = self._fatal(verdict, closed)
+                if closed.ready:
+                    pause = self._first_pause
+            except _FATAL as fatal:
+                error = fatal
+            except (WebexError, OSError) as failure:
+                _logger.info("no connection: %s", type(failure).__name__)
+                if isinstance(failure, TransportError):
+                    self.door.refresh_catalog()
+                if isinstance(failure, ApiError):
+                    retry_after = failure.retry_after
+                    if failure.status in (401, 403):
+                        error = failure if self._up is not None and not self._up.done() else None
+            finally:
+                self.health.connected_since = None
+                self._socket = None
+            if error is not None:
+                self._end(error)
+                return
+            try:
+                await self._mend(verdict)
+            except _FATAL as fatal:
+                self._end(fatal)
+                return
+            except WebexError as failure:
+                _logger.info("mending failed: %s", type(failure).__name__)
+            lived = asyncio.get_running_loop().time() - began
+            wait = 0.0 if lived > pause and self._up is not None and self._up.done() else pause
+            await asyncio.sleep(max(retry_after or 0.0, wait * random.uniform(0.5, 1.0)))  # noqa: S311  # jitter
+            pause = self._first_pause if lived > _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
+
+    def _fatal(self, verdict: Next, closed: Closed) -> RealtimeError | None:
+        if verdict is Next.REPLACED:
+            return ConnectionReplacedError(
+                "Another socket has taken this device: give each process a device_name of its own.", code=closed.code
+            )
+        if verdict is Next.REFUSED:
+            return RealtimeError("Webex refuses to let this account listen.", code=closed.code)
+        return None
+
+    async def _mend(self, verdict: Next) -> None:
+        if verdict is Next.REFRESH_TOKEN:
+            if await self.tokens.replace(await self.tokens.access_token()) is None:
+                raise RealtimeError("Mercury refuses the token, and there is no other.", code=4401)
+        elif verdict is Next.REFRESH_DEVICE:
+            before = self.devices.current
+            after = await self.devices.refresh()
+            if before is not None and before.url != after.url:
+                self._fault = self._fault or "the device had expired"
+
+    def _end(self, error: BaseException) -> None:
+        if self._up is not None and not self._up.done():
+            self._up.set_exception(error)
+        for subscription in tuple(self.intake.subscriptions):
+            subscription.fail(error)
+
+    async def _connect_and_serve(self) -> None:
+        device = await self._prepare()
+        socket = self._new_socket()
+        await socket.open(device.socket_url, await self.tokens.access_token(), multiple=self._multiple)
+        self._socket = socket
+        self.health.connected_since = datetime.now(UTC)
+        self.health.connections += 1
+        self._resume(socket, fresh=device.fresh)
+        device.fresh = False
+        self._run = asyncio.ensure_future(socket.run())
+        timer = None
+        if self.devices.refresh_after is not None:
+            timer = self.machine.wheel.after(self.devices.refresh_after, self._refresh_device)
+        if self._up is not None and not self._up.done():
+            self._up.set_result(None)
+        try:
+            await self._serve()
+        finally:
+            if timer is not None:
+                timer.cancel()
+            present, self._socket = self._socket, None
+            if present is not None:
+                await present.close()
+            if self._run is not None:
+                self._run.cancel()
+                await asyncio.gather(self._run, return_exceptions=True)
+
+    async def _serve(self) -> None:
+        while True:
+            run = self._run
+            if run is None:
+                return
+            await asyncio.wait({run})
+            if run is not self._run:
+                continue  # another socket took over
+            if self._switching is not None and not self._switching.done():
+                await asyncio.wait({self._switching})
+                if run is not self._run:
+                    continue
+            run.result()
+
+    async def _prepare(self) -> Device:
+        await self.journal.load()
+        device = await self.devices.ensure()
+        self.door.device_url = device.url
+        self._link.device_url, self._link.user_id = device.url, device.user_id
+        intake = self.intake
+        if not intake.me:
+            hydra = await self.door.url_of("hydra")
+            person = (await self.door.send("GET", f"{hydra}/people/me")).json() or {}
+            catalog = await self.door.catalog()
+            intake.is_bot = person.get("type") == "bot"
+            intake.org = str(person.get("orgId") or "")
+            intake.listening_since = datetime.now(UTC)
+            intake.reader = Reader(hydra, catalog.cluster_of)
+            intake.me = to_hydra_id("PEOPLE", device.user_id)
+        return device
+
+    def _new_socket(self) -> MercurySocket:
+        machine = self.machine
+        device = self.devices.current
+        secure = device is not None and device.socket_url.startswith("wss:")
+        return MercurySocket(
+            self,
+            machine.wheel,
+            tls=machine.tls if secure else None,
+            proxy=machine.config.proxy,
+            ping_interval=self._ping_interval,
+            pong_timeout=self._pong_timeout,
+        )
+
+    def _resume(self, socket: MercurySocket, *, fresh: bool) -> None:
+        """Decide whether the cloud still holds what we missed, or it has to be listed."""
+        watermark = self.journal.watermark
+        if not watermark:
+            self.journal.start(self.intake.cloud_moment())
+            self._fault = None
+            return
+        known = socket.buffer_state.get("conversation") not in (None, "UNKNOWN")
+        if fresh or not known or self._fault is not None:
+            self.intake.catch_up(self._fault or "the cloud could not vouch for continuity")
+        self._fault = None
+
+    def _refresh_device(self) -> None:
+        self._tasks.start(self._keep_device())
+
+    async def _keep_device(self) -> None:
+        try:
+            await self.devices.refresh()
+        except WebexError as error:
+            _logger.info("the device could not be refreshed: %s", type(error).__name__)
+        if self.devices.refresh_after is not None and self._socket is not None:
+            self.machine.wheel.after(self.devices.refresh_after, self._refresh_device)
+
+    # What the socket brings
+
+    def on_event(self, socket: MercurySocket, envelope: dict[str, Any]) -> None:
+        """Take one frame; see `webex.realtime.socket.Owner`."""
+        data = envelope["data"]
+        kind = data.get("eventType")
+        if kind == "conversation.activity":
+            message_id = envelope.get("id")
+            override(envelope)
+            activity = data.get("activity")
+            known = message_id if isinstance(message_id, str) else None
+            if isinstance(activity, dict) and isinstance(activity.get("id"), str):
+                self.intake.take(activity, known)
+            elif known is not None:
+                socket.ack(known)
+            return
+        if isinstance(envelope.get("id"), str):
+            socket.ack(envelope["id"])
+        if kind == "encryption.kms_message":
+            encryption = data.get("encryption")
+            messages = encryption.get("kmsMessages") if isinstance(encryption, dict) else None
+            self.channel.receive(messages or data.get("kmsMessages") or data.get("encryption.kmsMessages"))
+        elif kind in ("status.start_typing", "status.stop_typing"):
+            self.intake.typing(data, kind)
+
+    def on_gap(self, socket: MercurySocket, actual: int, expected: int) -> None:
+        """Frames are missing: list what they held."""
+        self.health.gaps_found += 1
+        _logger.warning("frames %d to %d are missing; catching up", expected, actual - 1)
+        self.intake.catch_up("frames were missing")
+
+    def on_shutdown(self, socket: MercurySocket) -> None:
+        """The server goes: open another socket before this one closes."""
+        if socket is self._socket and (self._switching is None or self._switching.done()):
+            self._switching = self._tasks.start(self._switch_over())
+
+    async def _switch_over(self) -> None:
+        device = self.devices.current
+        if device is None:
+            return
+        pause = self._first_pause
+        while True:
+            socket = self._new_socket()
+            try:
+                await socket.open(device.socket_url, await self.tokens.access_token(), multiple=self._multiple)
+            except (Closed, WebexError, OSError):
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                if self._run is None or self._run.done():
+                    return  # the old one is gone: the ordinary way connects anew
+                continue
+            break
+        old_socket, old_run = self._socket, self._run
+        self._socket = socket
+        self._run = asyncio.ensure_future(socket.run())
+        self.health.connections += 1
+        if old_run is not None and old_socket is not None:
+            self._tasks.own(old_run)
+            self.machine.wheel.after(_LEFT_BEHIND, lambda: self._close_later(old_socket))
+
+    def _close_later(self, socket: MercurySocket) -> None:
+        self._tasks.start(socket.close())
+
+    def _ack(self, message_id: str) -> None:
+        if self._socket is not None:
+            self._socket.ack(message_id)
+
+    def _again(self) -> None:
+        """Come back, so that the cloud sends what is not acknowledged."""
+        if self._socket is not None:
+            self._tasks.start(self._socket.close(1000, "Idle"))
+
+
+def _seen(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+def override(envelope: dict[str, Any]) -> None:
+    """Apply the header overrides of a frame: paths into its body, beside `data` or within it."""
+    for headers in (envelope.get("headers"), envelope["data"].get("headers")):
+        if not isinstance(headers, dict):
+            continue
+        for dotted, value in headers.items():
+            parts = str(dotted).split(".")
+            if len(parts) < 2:
+                continue
+            place: Any = envelope if parts[0] == "data" else envelope["data"]
+            for part in parts[:-1]:
+                place = place.get(part) if isinstance(place, dict) else None
+            if isinstance(place, dict):
+                place[parts[-1]] = value

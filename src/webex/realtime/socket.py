@@ -1,0 +1,373 @@
+"""One Mercury connection: from the upgrade to its close (realtime-protocol §3).
+
+It authorizes, waits for the state frame, answers for the pings, counts the sequence and hands every other frame over.
+It never reconnects, decrypts or judges: that is its owner's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from uuid import uuid4
+
+import msgspec
+
+from webex.errors import ConnectError, DeadlineError, TransportError
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+    from webex.realtime.timers import Timer, Wheel
+
+_logger = logging.getLogger("webex.realtime")
+
+PING_INTERVAL: Final = 15.0
+PONG_TIMEOUT: Final = 14.0
+READY_TIMEOUT: Final = 30.0
+_REORDER_PATIENCE: Final = 0.25  # seconds that a frame may be overtaken by
+_MOST_AHEAD: Final = 256
+_LARGEST_FRAME: Final = 8 * 1024 * 1024
+_READY: Final = ("mercury.buffer_state", "mercury.registration_status")
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
+
+
+class Owner(Protocol):
+    """Who takes the frames. None of these may block or raise."""
+
+    def on_event(self, socket: MercurySocket, envelope: dict[str, Any]) -> None:
+        """A frame with data; acknowledge it with `socket.ack(envelope["id"])`."""
+        ...
+
+    def on_gap(self, socket: MercurySocket, actual: int, expected: int) -> None:
+        """Frames are missing."""
+        ...
+
+    def on_shutdown(self, socket: MercurySocket) -> None:
+        """The server is about to go: open another socket, this one stays until then."""
+        ...
+
+
+class Closed(Exception):
+    """The socket has closed: `code` (None: cut) and `reason`, or the HTTP status of a refused upgrade."""
+
+    def __init__(self, code: int | None, reason: str = "", *, ready: bool, refused: int | None = None) -> None:
+        super().__init__(f"closed with {code if refused is None else f'HTTP {refused}'} {reason}".strip())
+        self.code, self.reason, self.ready, self.refused = code, reason, ready, refused
+        self.retry_after: float | None = None
+
+
+def socket_url(url: str, *, multiple: bool = False) -> str:
+    """The URL to connect to: what WDM gave, its query kept, and what Mercury wants to know."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    query |= {"outboundWireFormat": "text", "bufferStates": "true", "aliasHttpStatus": "true"}
+    if multiple:
+        query["multipleConnections"] = "true"
+    query["clientTimestamp"] = str(int(time.time() * 1000))
+    return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+class MercurySocket:
+    """One connection. `open`, then `run` until it raises `Closed`."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        wheel: Wheel,
+        *,
+        tls: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        user_agent: str = "webex-python-sdk",
+        ping_interval: float = PING_INTERVAL,
+        pong_timeout: float = PONG_TIMEOUT,
+    ) -> None:
+        self._owner, self._wheel = owner, wheel
+        self._tls, self._proxy, self._user_agent = tls, proxy, user_agent
+        self._ping_interval, self._pong_timeout = ping_interval, pong_timeout
+        self._connection: ClientConnection | None = None
+        self._expected: int | None = None  # the next sequence number
+        self._ahead: dict[int, dict[str, Any]] = {}  # frames that overtook one that is missing
+        self._overtaken: Timer | None = None
+        self._ping_id: str | None = None
+        self._pinged = 0.0
+        self._timer: Timer | None = None
+        self._outbox: list[str] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._early: list[dict[str, Any]] = []
+        self._fate: tuple[int, str] | None = None  # why we closed it ourselves
+        self.ready = False
+        self.buffer_state: dict[str, Any] = {}
+        self.latency: float | None = None  # seconds, of the last ping
+
+    async def open(self, url: str, token: str, *, multiple: bool = False, timeout: float = READY_TIMEOUT) -> None:
+        """Connect, authorize, and wait for the state frame; `Closed`, `TransportError` or `DeadlineError` otherwise."""
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+
+        address = socket_url(url, multiple=multiple)
+        secure = address.startswith("wss:")
+        try:
+            async with asyncio.timeout(timeout):
+                try:
+                    self._connection = await connect(
+                        address,
+                        ssl=self._tls if secure else None,
+                        proxy=self._proxy,
+                        ping_interval=None,
+                        compression=None,
+                        max_size=_LARGEST_FRAME,
+                        max_queue=64,
+                        open_timeout=None,
+                        close_timeout=2,
+                        user_agent_header=self._user_agent,
+                        logger=_quiet,
+                    )
+                except InvalidStatus as error:
+                    closed = Closed(None, ready=False, refused=error.response.status_code)
+                    closed.retry_after = _seconds(error.response.headers.get("Retry-After"))
+                    raise closed from None
+                except (InvalidHandshake, WebSocketException) as error:
+                    raise TransportError(f"Mercury did not shake hands ({type(error).__name__}).") from None
+                except OSError as error:
+                    raise ConnectError(f"No connection to Mercury could be made ({type(error).__name__}).") from None
+                await self._authorize(token)
+        except TimeoutError:
+            await self.close()
+            raise DeadlineError(f"Mercury was not ready within {timeout:g} s.") from None
+        except BaseException:
+            await self.close()
+            raise
+
+    async def run(self) -> None:
+        """Take frames until the socket closes; always raises `Closed`."""
+        connection = self._require()
+        early, self._early = self._early, []
+        for envelope in early:
+            self._handle(envelope)
+        self._ping()
+        while True:
+            self._take(await self._receive(connection))
+
+    def ack(self, message_id: str) -> None:
+        """Acknowledge a frame. Does not wait; on a closed socket it does nothing."""
+        self.send(f'{{"messageId":{msgspec.json.encode(message_id).decode()},"type":"ack"}}')
+
+    def send(self, text: str) -> None:
+        """Send a frame as soon as the socket takes it."""
+        if self._connection is None or self._fate is not None:
+            return
+        self._outbox.append(text)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.ensure_future(self._write())
+
+    async def close(self, code: int = 1000, reason: str = "Done") -> None:
+        """Close, and wait until it is closed. Safe to call twice."""
+        self._fate = self._fate or (code, reason)
+        self._stop_timer()
+        writer, self._writer = self._writer, None
+        if writer is not None and not writer.done():
+            try:
+                await asyncio.wait_for(writer, 1)
+            except (TimeoutError, asyncio.CancelledError):
+                writer.cancel()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close(code, reason)
+
+    async def _authorize(self, token: str) -> None:
+        connection = self._require()
+        moment = int(time.time() * 1000)
+        frame = {
+            "id": str(uuid4()),
+            "type": "authorization",
+            "data": {"token": f"Bearer {token}"},
+            "trackingId": f"{self._user_agent}_{uuid4()}_{moment}",
+        }
+        await self._until_closed(connection.send(msgspec.json.encode(frame).decode()))
+        while not self.ready:
+            envelope = self._read(await self._receive(connection))
+            if envelope is None:
+                continue
+            number = envelope.get("sequenceNumber")
+            if type(number) is int:
+                self._expected = number + 1
+            data = envelope.get("data")
+            if isinstance(data, dict) and data.get("eventType") in _READY:
+                self.ready = True
+                state = data.get("bufferState")
+                self.buffer_state = state if isinstance(state, dict) else {}
+                self._ack_of(envelope)
+            else:
+                self._early.append(envelope)
+
+    async def _receive(self, connection: ClientConnection) -> str | bytes:
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            return await connection.recv()
+        except ConnectionClosed as error:
+            raise self._closed(error) from None
+
+    async def _until_closed(self, work: Awaitable[None]) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            await work
+        except ConnectionClosed as error:
+            raise self._closed(error) from None
+
+    def _closed(self, error: Any) -> Closed:
+        self._stop_timer()
+        self._give_up_waiting()
+        if self._fate is not None:
+            return Closed(*self._fate, ready=self.ready)
+        received = error.rcvd
+        if received is None:
+            return Closed(None, "cut", ready=self.ready)
+        return Closed(received.code, received.reason, ready=self.ready)
+
+    def _read(self, message: str | bytes) -> dict[str, Any] | None:
+        """The envelope; None for what is no JSON object, which is neither acknowledged nor fatal."""
+        try:
+            envelope = _decode(message)
+        except _UNREADABLE:
+            _logger.debug("a frame that can't be read was ignored")
+            return None
+        return envelope
+
+    def _take(self, message: str | bytes) -> None:
+        """Take one message: in the order of its number, waiting a moment for one that was overtaken."""
+        envelope = self._read(message)
+        if envelope is None:
+            return
+        number = envelope.get("sequenceNumber")
+        expected = self._expected
+        if type(number) is not int:
+            self._handle(envelope)
+        elif expected is None or number == expected:
+            self._expected = number + 1
+            self._handle(envelope)
+            if self._ahead:
+                self._catch_up_with_numbers()
+        elif number > expected:
+            self._ahead[number] = envelope
+            if len(self._ahead) >= _MOST_AHEAD:
+                self._give_up_waiting()
+            elif self._overtaken is None:
+                self._overtaken = self._wheel.after(_REORDER_PATIENCE, self._give_up_waiting)
+        else:
+            self._handle(envelope)  # late, or once more: whoever takes it knows what it had
+
+    def _catch_up_with_numbers(self) -> None:
+        while self._ahead and self._expected in self._ahead:
+            envelope = self._ahead.pop(self._expected)
+            self._expected += 1
+            self._handle(envelope)
+        if not self._ahead and self._overtaken is not None:
+            self._overtaken.cancel()
+            self._overtaken = None
+
+    def _give_up_waiting(self) -> None:
+        """The missing numbers do not come: report the gap and go on behind it."""
+        if self._overtaken is not None:
+            self._overtaken.cancel()
+            self._overtaken = None
+        while self._ahead:
+            actual = min(self._ahead)
+            if self._expected is not None and actual != self._expected:
+                self._owner.on_gap(self, actual, self._expected)
+            self._expected = actual
+            self._catch_up_with_numbers()
+
+    def _handle(self, envelope: dict[str, Any]) -> None:
+        kind = envelope.get("type")
+        if kind == "pong":
+            self._ack_of(envelope)
+            self._pong(envelope.get("id"))
+        elif kind == "shutdown":
+            self._ack_of(envelope)
+            self._owner.on_shutdown(self)
+        elif isinstance(envelope.get("data"), dict):
+            self._owner.on_event(self, envelope)
+        else:
+            self._ack_of(envelope)
+
+    def _ack_of(self, envelope: dict[str, Any]) -> None:
+        message_id = envelope.get("id")
+        if isinstance(message_id, str):
+            self.ack(message_id)
+
+    async def _write(self) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            while self._outbox and self._connection is not None:
+                batch, self._outbox = self._outbox, []
+                for text in batch:
+                    await self._connection.send(text)
+        except ConnectionClosed:
+            self._outbox.clear()
+
+    # The watch over the connection
+
+    def _ping(self) -> None:
+        self._ping_id = str(uuid4())
+        self._pinged = time.monotonic()
+        self.send(f'{{"id":"{self._ping_id}","type":"ping"}}')
+        self._timer = self._wheel.after(self._pong_timeout, self._missed)
+
+    def _pong(self, ping_id: Any) -> None:
+        if self._ping_id is None:
+            return
+        self._stop_timer()
+        if ping_id != self._ping_id:
+            self._abandon("Pong mismatch")
+            return
+        self._ping_id = None
+        self.latency = time.monotonic() - self._pinged
+        self._timer = self._wheel.after(self._ping_interval, self._ping)
+
+    def _missed(self) -> None:
+        self._abandon("Pong not received")
+
+    def _abandon(self, reason: str) -> None:
+        self._fate = (1000, reason)
+        connection = self._connection
+        if connection is not None:
+            task = asyncio.ensure_future(connection.close(1000, reason))
+            task.add_done_callback(_seen)
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _require(self) -> ClientConnection:
+        if self._connection is None:
+            raise Closed(None, "not open", ready=False)
+        return self._connection
+
+
+def _seen(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return max(float(text), 0.0) if text else None
+    except ValueError:
+        return None
+
+
+# The library would log whole frames at debug level, and the first one holds the token.
+_quiet = logging.getLogger("webex.realtime.wire")
+_quiet.setLevel(logging.CRITICAL)
+_quiet.propagate = False

@@ -1,0 +1,64 @@
+"""Events against the recorded output of the JS plugins, and where ours are better on purpose."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from webex.ids import parse_id
+from webex.realtime.events import Reader
+from webex.services.catalog import public_cluster
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "listen-events.json").read_text())
+ROWS = {row["name"]: row for row in VECTORS["rows"]}
+ON_PURPOSE = {"edit", "update_content", "tombstone", "add_member when the conversation host is not in the catalog"}
+
+
+def read(name: str) -> list[Any]:
+    """Our events of a recorded activity."""
+    cluster = "urn:TEAM:eu-central-1_k" if "eu-central" in name else "us"
+    return Reader("https://api.ciscospark.com/v1", lambda url: cluster).read(ROWS[name]["activity"])
+
+
+@pytest.mark.parametrize("name", sorted(ROWS.keys() - ON_PURPOSE))
+def test_events_are_those_of_the_js_plugins(name: str) -> None:
+    ours = read(name)
+    theirs = [
+        (resource, entry["event"])
+        for resource, found in ROWS[name]["events"].items()
+        for entry in (found.get("events") or [] if isinstance(found, dict) else found)
+        if "event" in entry
+    ]
+    assert len(ours) == len(theirs)
+    for resource, event in theirs:
+        candidates = [each for each in ours if (each.resource, each.event) == (resource, event["event"])]
+        if isinstance(event["data"], dict):
+            fields = event["data"].keys()
+            assert any({k: v for k, v in each.data.items() if k in fields} == event["data"] for each in candidates)
+        else:
+            assert len(candidates) == 1  # the body of GET /messages/{id}
+
+
+def test_an_edit_is_told_as_an_edit_of_its_message() -> None:
+    (event,) = read("edit")
+    assert (event.resource, event.event) == ("messages", "updated")
+    assert parse_id(event.data["id"]).id == ROWS["edit"]["activity"]["parent"]["id"]
+
+
+def test_a_changed_file_is_no_changed_room() -> None:
+    (event,) = read("update_content")
+    assert (event.resource, event.event) == ("messages", "updated")
+
+
+def test_an_unknown_conversation_host_loses_no_event() -> None:
+    (event,) = read("add_member when the conversation host is not in the catalog")
+    assert (event.resource, event.event) == ("memberships", "created")
+
+
+def test_clusters_as_public_ids_name_them() -> None:
+    names = json.loads((Path(__file__).parents[1] / "vectors" / "hydra-ids.json").read_text())["cluster_names"]
+    for row in (row for row in names if "cluster" in row):
+        assert public_cluster(row["catalog_host_id"]) == row["cluster"]
