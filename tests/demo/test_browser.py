@@ -43,6 +43,16 @@ def demo() -> Iterator[str]:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
+    yield from chromium(tmp_path / "profile")
+
+
+@pytest.fixture
+def second_browser(tmp_path: Path) -> Iterator[Any]:
+    yield from chromium(tmp_path / "second-profile")
+
+
+def chromium(profile: Path) -> Iterator[Any]:
+    """A browser of its own, with no window."""
     try:
         from selenium import webdriver
     except ModuleNotFoundError:
@@ -62,7 +72,7 @@ def browser(tmp_path: Path) -> Iterator[Any]:
         "--disable-dev-shm-usage",
         "--hide-scrollbars",
         "--window-size=1280,800",
-        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--user-data-dir={profile}",
     ):
         options.add_argument(argument)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(program("chromedriver")))
@@ -120,3 +130,36 @@ def test_somebody_signs_in_posts_uploads_and_signs_out(demo: str, browser: Any, 
     assert browser.get_cookies() == []
     browser.get(f"{demo}/me")
     assert "/v1/authorize" in browser.current_url
+
+
+def test_two_people_see_each_others_messages_as_they_come(demo: str, browser: Any, second_browser: Any) -> None:
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    def press(driver: Any, text: str) -> None:
+        driver.find_element("xpath", f"//button[contains(., '{text}')] | //a[contains(., '{text}')]").click()
+
+    def shown(driver: Any, text: str) -> None:
+        WebDriverWait(driver, 20).until(lambda page: text in page.find_element("class name", "messages").text)
+
+    for driver, name in ((browser, "Alice"), (second_browser, "Bob")):
+        driver.get(demo)
+        press(driver, "Sign in with Webex")
+        press(driver, name)
+        press(driver, "Accept")
+    browser.find_element("name", "title").send_keys("Live")
+    press(browser, "+")
+    browser.find_element("name", "email").send_keys("bob@example.com")
+    press(browser, "Invite")
+    second_browser.get(browser.current_url)
+    for driver in (browser, second_browser):
+        WebDriverWait(driver, 20).until(lambda page: page.find_elements("css selector", ".messages[data-live]"))
+    # Nothing reloads the page of whoever reads.
+    for writer, reader, text in (
+        (browser, second_browser, "Do you see <b>this</b>, Bob?"),
+        (second_browser, browser, "I do, Alice."),
+    ):
+        reader.execute_script("window.notReloaded = true")
+        writer.find_element("name", "text").send_keys(text)
+        press(writer, "Send")
+        shown(reader, text)
+        assert reader.execute_script("return window.notReloaded") is True

@@ -14,6 +14,8 @@ def test_the_headless_demo_plays_the_whole_story() -> None:
     result = CliRunner().invoke(webex, ["demo", "--headless"])
     assert result.exit_code == 0, result.output
     for told in (
+        "Bob's open page shows",
+        "Alice's open page shows",
         "Alice is still signed in",
         "Bob is still signed in",
         "the cloud counted exactly one refresh",

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
 from webex.demo.faces import clock_time, colour, initials, size
+from webex.demo.live import room_events
 from webex.errors import ApiError, ConfigurationError, FileError, TransportError
 from webex.integration import AsyncIntegration
 from webex.storage import SQLiteStorage
@@ -31,7 +32,8 @@ HERE: Final = Path(__file__).parent
 DEMO_SECRET: Final = "the demo's secret, which everybody knows"
 _HEADERS: Final = {
     "content-security-policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
@@ -93,6 +95,11 @@ def add_pages(app: FastAPI) -> None:
             names=names,
             files=files,
         )
+
+    @app.get("/rooms/{room_id}/events")
+    async def events(room_id: str, client: CurrentWebex) -> Response:
+        await client.rooms.get(room_id)  # who is not in it is told so before the stream begins
+        return StreamingResponse(room_events(client, room_id), media_type="text/event-stream", headers=_HEADERS)
 
     @app.post("/rooms", dependencies=[SameOrigin])
     async def create_room(client: CurrentWebex, title: Annotated[str, Form(max_length=200)]) -> Response:

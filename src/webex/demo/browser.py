@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any, Final
@@ -66,6 +66,26 @@ class Browser:
                         fields[pair[1]] = unescape(pair[2])
                     return self.post(urljoin(page.url, unescape(action)), {**fields, **typed})
         raise LookupError(f"No button on {urlsplit(page.url).path} shows {text!r}.")
+
+    def listen(self, url: str, seconds: float = 30.0) -> Generator[str, None, None]:
+        """The lines of a stream of server-sent events, as they come; it ends after so long a silence."""
+        host = urlsplit(url).hostname or ""
+        own = "; ".join(f"{name}={value}" for (place, name), value in self.cookies.items() if place == host)
+        headers = {"accept": "text/event-stream", "cookie": own}
+        answer = self._http.request("GET", url, headers=headers, preload_content=False, retries=False, timeout=seconds)
+        try:
+            if answer.status != 200:
+                raise LookupError(f"{urlsplit(url).path} is no stream: status {answer.status}.")
+            text = ""
+            while True:
+                piece = answer.read1()
+                if not piece:
+                    return
+                text += piece.decode()
+                *lines, text = text.split("\n")
+                yield from lines
+        finally:
+            answer.close()
 
     def cookie(self, name: str) -> str | None:
         """The value of a cookie, whatever its prefix."""

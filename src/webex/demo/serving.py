@@ -13,7 +13,8 @@ def serve(port: int, database: str) -> None:
 
     app = create_app(database)
     # Access lines hold whole URLs, and those of a callback hold a code.
-    uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="warning")
+    # Pages listen for as long as they are open, so the end does not wait for them.
+    uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="warning", timeout_graceful_shutdown=1)
 
 
 if __name__ == "__main__":

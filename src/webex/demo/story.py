@@ -102,11 +102,13 @@ class Story:
         self._cloud, self._app, self._http, self._tell = cloud, app, http, tell
         self.alice, self.bob = Browser("alice", http), Browser("bob", http)
         self._chapter = 0
+        self._room = ""
 
     def play(self) -> None:
         """All of it; `StoryError` where something else happens."""
         self._two_people_sign_in()
         self._each_acts()
+        self._each_sees_it_live(self._room)
         self._the_app_is_killed()
         self._tokens_run_out()
         self._consent_is_taken_back()
@@ -125,7 +127,7 @@ class Story:
     def _each_acts(self) -> None:
         self._begin("Each acts as themselves")
         page = self.alice.post(f"{self._app.url}/rooms", {"title": "My First Room!"})
-        room = page.url
+        room = self._room = page.url
         self._expect("My First Room!" in page.text and "/rooms/" in room, "Alice made the room “My First Room!”")
         self._expect(self.bob.get(room).status == 404, "Bob can't see it: he is not in it")
         self.alice.post(f"{room}/people", {"email": "bob@example.com"})
@@ -138,6 +140,21 @@ class Story:
         self._expect(
             self.alice.get(self._app.url + path).body == content, "Alice downloaded it, and every byte is the same"
         )
+
+    def _each_sees_it_live(self, room: str) -> None:
+        self._begin("What one writes, the other sees at once, without a reload")
+        for writer, reader, name in ((self.alice, self.bob, "Bob"), (self.bob, self.alice, "Alice")):
+            text = f"Do you see this, {name}?"
+            lines = reader.listen(f"{room}/events")
+            try:
+                began = next(line for line in lines if line.startswith(":"))
+                writer.post(f"{room}/messages", {"text": text})
+                seen = any(text in line for line in lines if line.startswith("data:"))
+            except (LookupError, StopIteration, urllib3.exceptions.HTTPError) as error:
+                raise StoryError(f"{name}'s page does not hear: {type(error).__name__} {error}") from None
+            finally:
+                lines.close()
+            self._expect(bool(began) and seen, f"{name}'s open page shows “{text}”, decrypted on its way")
 
     def _the_app_is_killed(self) -> None:
         self._begin("The app is killed, and started again")
