@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,11 +65,24 @@ def rounds(started: dict[str, Contestant], entries: dict[str, Entry], count: int
     }
 
 
+def long_runs() -> int:
+    """Real time and its figures, two minutes of chaos, ten minutes of fuzzing; 1 when one of them failed."""
+    runs = (
+        ("benchmarks.realtime",),
+        ("benchmarks.chaos", "--seconds", "120"),
+        ("tools.fuzz", "--seconds", "600"),
+    )
+    return max(subprocess.run([sys.executable, "-m", *run], check=False).returncode != 0 for run in runs)
+
+
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure webex beside its peers.")
     parser.add_argument("--quick", action="store_true", help="few rounds, to see that everything runs; writes nothing")
+    parser.add_argument("--long", action="store_true", help="the long runs instead: real time, chaos, fuzzing")
     options = parser.parse_args()
+    if options.long:
+        return long_runs()
     count, share = (2, 10) if options.quick else (7, 1)
 
     try:

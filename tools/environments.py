@@ -52,6 +52,7 @@ PYTHON = {
     "servers": PythonEnvironment(("core", "servers")),
     "webexpythonsdk": PythonEnvironment(("webexpythonsdk",)),
     "wxc-sdk": PythonEnvironment(("wxc-sdk",)),
+    "webex-message-handler": PythonEnvironment(("webex-message-handler",)),
 }
 NODE = {"node-webex": NodeEnvironment("tests/thirdparty/node")}
 

@@ -10,6 +10,10 @@ for (const level of ['log', 'info', 'warn', 'error', 'debug', 'trace']) console[
 const unhandled = [];
 process.on('unhandledRejection', (error) => unhandled.push(String(error && error.message)));
 
+const came = [];
+const activities = [];
+let wake = () => {};
+
 const Webex = load(process.env.BASE);
 let webex;
 
@@ -71,6 +75,59 @@ const commands = {
   async list_webhooks() { return all(await webex.webhooks.list()); },
   async update_webhook(webhook) { return plain(await webex.webhooks.update(webhook)); },
   async remove_webhook({ id }) { await webex.webhooks.remove(id); return {}; },
+  async listen({ names }) {
+    for (const [resource, events] of Object.entries(names)) {
+      await webex[resource].listen();
+      for (const event of events) {
+        webex[resource].on(event, (heard) => { came.push(plain(heard)); wake(); });
+      }
+    }
+    webex.internal.mercury.on('event:conversation.activity', ({ data }) => { activities.push(data.activity); wake(); });
+    return {};
+  },
+  async heard({ count }) {
+    while (came.length < count) await new Promise((resolve) => { wake = resolve; });
+    return { events: came.splice(0, count) };
+  },
+  async timed({ count }) {
+    while (came.length < 1) await new Promise((resolve) => { wake = resolve; });
+    const began = process.hrtime.bigint();
+    const used = process.cpuUsage();
+    const already = came.length;
+    while (came.length < count) await new Promise((resolve) => { wake = resolve; });
+    const { user, system } = process.cpuUsage(used);
+    return {
+      seconds: Number(process.hrtime.bigint() - began) / 1e9, cpu: (user + system) / 1e6, events: count - already,
+    };
+  },
+  async clear_text({ verb }) {
+    const found = () => activities.find((activity) => activity.verb === verb);
+    while (!found()) await new Promise((resolve) => { wake = resolve; });
+    const activity = found();
+    activities.splice(activities.indexOf(activity), 1);
+    return { displayName: activity.object.displayName, content: activity.object.content || null, id: activity.id };
+  },
+  async conversation_post({ id, text }) {
+    const conversation = await webex.internal.conversation.get({ url: `${process.env.BASE}/conversation/api/v1/conversations/${id}` });
+    const sent = await webex.internal.conversation.post(conversation, { displayName: text });
+    return { id: sent.id };
+  },
+  async conversation_share({ id, base64, name }) {
+    const conversation = await webex.internal.conversation.get({ url: `${process.env.BASE}/conversation/api/v1/conversations/${id}` });
+    const file = Buffer.from(base64, 'base64');
+    file.name = name;
+    file.size = file.length;
+    file.type = 'application/octet-stream';
+    const sent = await webex.internal.conversation.share(conversation, { object: { files: [file] } });
+    return { id: sent.id };
+  },
+  async conversation_download() {
+    const shared = () => activities.find((activity) => activity.verb === 'share');
+    while (!shared()) await new Promise((resolve) => { wake = resolve; });
+    const item = shared().object.files.items[0];
+    const file = await webex.internal.conversation.download(item);
+    return { name: item.displayName, base64: Buffer.from(file).toString('base64') };
+  },
   async unhandled() { return { unhandled }; },
 };
 
