@@ -52,10 +52,12 @@ SERVICES: Final[tuple[str, ...]] = (
     "webex.emulator.u2c",
     "webex.emulator.conversation.conversations",
     "webex.emulator.conversation.activities",
+    "webex.emulator.conversation.history",
     "webex.emulator.conversation.sharing",
     "webex.emulator.conversation.people",
     "webex.emulator.realtime.wdm",
     "webex.emulator.realtime.features",
+    "webex.emulator.realtime.presence",
     "webex.emulator.realtime.kms_service",
 )
 

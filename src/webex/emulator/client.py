@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from webex.emulator import accounts
-from webex.emulator.realtime.remote import RemoteKMS, RemoteMercury
+from webex.emulator.realtime.remote import RemoteFaultSet, RemoteKMS, RemoteMercury
 
 if TYPE_CHECKING:
     import ssl
@@ -55,6 +55,8 @@ class EmulatorClient:
         self.faults = RemoteFaults(self)
         self.mercury = RemoteMercury(self.command)
         self.kms = RemoteKMS(self.command)
+        self.conversations = RemoteFaultSet(self.command, "conversation_faults")
+        self.catalog = RemoteFaultSet(self.command, "catalog_faults")
 
     def command(self, name: str, /, **arguments: Any) -> Any:
         """Send one command of the control API and give its result; `EmulatorError` says what was wrong."""
@@ -124,6 +126,10 @@ class EmulatorClient:
     def token_for(self, who: str, scopes: Sequence[str] | None = None, **fields: Any) -> str:
         """A new token of somebody."""
         return str(self.command("token_for", who=who, scopes=scopes, **fields))
+
+    def set_presence(self, who: str, status: str | None, seconds: float = 600) -> None:
+        """Let somebody be `dnd`, `meeting`, … for a while; `None`: what their sockets say."""
+        self.command("set_presence", who=who, status=status, seconds=seconds)
 
     def revoke_consent(self, who: str, client_id: str = accounts.CLIENT_ID) -> int:
         """Somebody takes back what they granted to an app; gives how many tokens died."""

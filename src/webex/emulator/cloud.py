@@ -27,6 +27,7 @@ from webex.emulator.realtime.mercury import Mercury
 from webex.emulator.request_log import RequestLog
 from webex.emulator.settings import Settings
 from webex.emulator.state import State
+from webex.emulator.u2c import ServiceCatalog
 from webex.emulator.wire import Change
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Cloud:
         self.kms = KMS(self)
         self.on_replaced(self.mercury.index)
         self.conversations = Feed(self)
+        self.catalog = ServiceCatalog(self)
         self._pristine = b""
         self._pristine_settings = self.settings
         self.keep()
@@ -172,6 +174,8 @@ class Cloud:
             self.faults.clear()
             self.mercury.reset()
             self.kms.reset()
+            self.conversations.reset()
+            self.catalog.reset()
             if self._deliverer is not None:
                 self._deliverer.reset()
 
@@ -253,6 +257,12 @@ class Cloud:
         """A new token of somebody: `client_id`, `lifetime` in seconds; by default with all that they may do."""
         with self.lock:
             return directory.token_for(self, who, scopes, **fields)
+
+    def set_presence(self, who: str, status: str | None, seconds: float = 600) -> None:
+        """Let somebody be `dnd`, `meeting`, … for a while; `None`: what their sockets say. Watchers are told."""
+        from webex.emulator.realtime.presence import set_status
+
+        set_status(self, who, status, seconds)
 
     def revoke_consent(self, who: str, client_id: str = accounts.CLIENT_ID) -> int:
         """Somebody takes back what they granted to an app: its tokens die. Gives how many did."""

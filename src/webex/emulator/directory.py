@@ -8,11 +8,13 @@ from webex.emulator import accounts
 from webex.emulator.oauth.clients import find_person
 from webex.emulator.oauth.people import app_account
 from webex.emulator.state import Integration, Org, Person
+from webex.ids import to_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webex.emulator.cloud import Cloud
+    from webex.emulator.state import Room
 
 DEFAULT_SCOPES: Final = accounts.INTEGRATION_SCOPES
 
@@ -24,6 +26,17 @@ def require_person(cloud: Cloud, who: str) -> Person:
         known = ", ".join(sorted(person.email for person in cloud.state.people.values())[:10])
         raise LookupError(f"Nobody in this cloud is called {who!r}; there are {known}.")
     return person
+
+
+def require_room(cloud: Cloud, room_id: str) -> Room:
+    """A room by its public id or UUID; `LookupError` when there is none."""
+    try:
+        room = cloud.state.rooms.get(to_uuid(room_id))
+    except ValueError:
+        room = None
+    if room is None:
+        raise LookupError(f"There is no room {room_id!r} in this cloud.")
+    return room
 
 
 def add_person(

@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, kw_only=True):
     # Devices, the Mercury socket, the key service.
     device_ttl: float = 7 * 86400  # of a device that asks for none
     max_devices: int = 100  # of one person
+    device_not_modified: bool = False  # a refresh that names the current etag is answered with a bare 304
+    other_region_hosts: tuple[str, ...] = ("wdm-k.wbx2.com",)  # devices registered there hear no activities
     mercury_auth_timeout: float = 30.0  # real seconds
     redelivery_window: float = 900  # how long an event waits for its acknowledgement
     redelivery_limit: int = 1000  # how many events wait for one device; the oldest go first

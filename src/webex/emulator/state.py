@@ -272,6 +272,16 @@ class Device(msgspec.Struct):
     expires: float
     ttl: float | None = None  # as asked for
     fields: dict[str, object] = {}
+    elsewhere: bool = False  # it was registered in another region: no activities come
+
+
+class Presence(msgspec.Struct):
+    """What somebody said of themselves, and who watches."""
+
+    status: str | None = None
+    until: float = 0.0  # when what they said no longer holds
+    last_active: float = 0.0
+    watchers: dict[str, float] = {}  # people, and until when they want to know
 
 
 class ContentKey(msgspec.Struct):
@@ -344,6 +354,7 @@ class State(msgspec.Struct):
     content_keys: dict[str, ContentKey] = {}  # by URI, as the next two
     key_resources: dict[str, KeyResource] = {}
     agreed_keys: dict[str, AgreedKey] = {}
+    presences: dict[str, Presence] = {}  # by person
     features: dict[str, dict[str, dict[str, dict[str, object]]]] = {}  # by person, kind and key
 
     def __repr__(self) -> str:

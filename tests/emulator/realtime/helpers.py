@@ -17,6 +17,7 @@ from tests.emulator.helpers import Answer, fetch
 from webex.emulator import Cloud
 from webex.emulator.accounts import ALICE_ID, ALICE_TOKEN
 from webex.encryption import jose
+from webex.ids import base64url_decode, to_uuid
 
 PATIENCE = 10  # real seconds before a test gives up
 # websockets logs every frame, and the first one holds a token.
@@ -112,6 +113,7 @@ class KMSClient:
         self.static: dict[str, Any] = {}
         self.cipher: jose.Cipher | None = None
         self.uri = ""
+        self.aside: list[dict[str, Any]] = []  # activities that came while it waited for an answer
 
     def body(self, **payload: Any) -> dict[str, Any]:
         credential = {"userId": self.device["userId"], "bearer": self.token}
@@ -132,6 +134,9 @@ class KMSClient:
 
     async def answers(self) -> list[str]:
         frame = await self.client.receive()
+        while frame["data"]["eventType"] == "conversation.activity":
+            self.aside.append(frame["data"]["activity"])
+            frame = await self.client.receive()
         assert frame["data"]["eventType"] == "encryption.kms_message"
         messages: list[str] = frame["data"]["encryption"]["kmsMessages"]
         return messages
@@ -173,3 +178,60 @@ async def key_client(cloud: Cloud, token: str = ALICE_TOKEN) -> AsyncIterator[KM
         kms = KMSClient(cloud, client, device, token)
         await kms.agree()
         yield kms
+
+
+class Talker:
+    """Somebody in a room of the conversation service, who seals what they say."""
+
+    def __init__(self, kms: KMSClient, room_id: str) -> None:
+        self.kms, self.cloud, self.token = kms, kms.cloud, kms.token
+        self.url = f"{kms.cloud.url}/conversation/api/v1/conversations/{room_id}"
+        self.key_url = ""
+        self.cipher = jose.Cipher(bytes(32))
+
+    async def get(self, path: str = "") -> Answer:
+        return await call(self.url + path, token=self.token)
+
+    async def learn_key(self) -> str:
+        """Ask which key the room has, and for the key."""
+        self.key_url = (await self.get()).json()["defaultActivityEncryptionKeyUrl"]
+        answer = await self.kms.ask("retrieve", self.key_url)
+        self.cipher = jose.Cipher(base64url_decode(answer["key"]["jwk"]["k"]))
+        return self.key_url
+
+    async def submit(self, verb: str, content: dict[str, Any], door: str = "/activities", **more: Any) -> Answer:
+        """Do something in the room."""
+        body = {"verb": verb, "object": content, "encryptionKeyUrl": self.key_url, **more}
+        return await call(self.url + door, "POST", json_body=body, token=self.token)
+
+    async def post(self, text: str, **more: Any) -> Answer:
+        content: dict[str, Any] = {"objectType": "comment", "displayName": self.cipher.seal(text.encode())}
+        return await self.submit("post", {**content, **more.pop("content", {})}, **more)
+
+    async def activity(self) -> dict[str, Any]:
+        """The next activity of the socket."""
+        if self.kms.aside:
+            return self.kms.aside.pop(0)
+        while True:
+            frame = await self.kms.client.receive()
+            if frame["data"]["eventType"] == "conversation.activity":
+                activity: dict[str, Any] = frame["data"]["activity"]
+                return activity
+
+
+def new_room(cloud: Cloud, *members: str, token: str = ALICE_TOKEN, **fields: Any) -> str:
+    """The UUID of a new room with these people in it."""
+    made = fetch(cloud.url + "/v1/rooms", json_body={"title": "A room", **fields}, token=token).json()
+    for member in members:
+        body = {"roomId": made["id"], "personEmail": member}
+        assert fetch(cloud.url + "/v1/memberships", json_body=body, token=token).status == 200
+    return to_uuid(made["id"])
+
+
+@asynccontextmanager
+async def talker(cloud: Cloud, room_id: str, token: str = ALICE_TOKEN) -> AsyncIterator[Talker]:
+    """Somebody with a socket and the key of a room."""
+    async with key_client(cloud, token) as kms:
+        someone = Talker(kms, room_id)
+        await someone.learn_key()
+        yield someone

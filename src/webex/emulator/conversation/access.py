@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from webex.emulator.rest.rules import membership_of
+from webex.emulator.rest.rules import is_moderator, membership_of
 from webex.emulator.wire import Problem
 
 if TYPE_CHECKING:
@@ -12,9 +12,20 @@ if TYPE_CHECKING:
     from webex.emulator.wire import Call
 
 
+BASE: Final = "/conversation/api/v1"
+
+
 def refuse(status: int, code: int, message: str) -> NoReturn:
     """Refuse with the conversation service's own code."""
     raise Problem(status, message, code=code)
+
+
+def refuse_sealed(call: Call, person: Person, request: str, answer: dict[str, Any]) -> NoReturn:
+    """Refuse because the key service did; its reason is for the client alone, so it is sealed."""
+    reason = str(answer.get("reason") or "The key service refused.")
+    sealed = call.cloud.kms.seal_for(person.id, request, reason)
+    status = int(answer.get("status", 500))
+    raise Problem(status if 400 <= status < 500 else 400, sealed, errors=[sealed], code=1900000)
 
 
 def room_of(call: Call, person: Person, room_id: str) -> Room:
@@ -23,6 +34,14 @@ def room_of(call: Call, person: Person, room_id: str) -> Room:
     if room is None or membership_of(call.state, person, room.id) is None:
         raise Problem(404, "The conversation was not found.")
     return room
+
+
+def may_write(call: Call, person: Person, room: Room) -> None:
+    """403 for who may not write here: the same rules as at the door of REST."""
+    if room.is_announcement_only and not is_moderator(call.state, person, room):
+        raise Problem(403, "Only moderators may write in this announcement space.")
+    if room.is_read_only:
+        raise Problem(403, "This space is read only.")
 
 
 def moment_of(text: str | None) -> float | None:

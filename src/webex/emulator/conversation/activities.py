@@ -1,4 +1,4 @@
-"""Activities: history, and what clients post, sealed, through the conversation service's door."""
+"""What clients do, sealed, through the conversation service's door."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from webex.emulator.conversation.access import limit_of, moment_of, refuse, room_of
-from webex.emulator.conversation.conversations import BASE
+from webex.emulator.conversation.access import BASE, may_write, refuse, refuse_sealed, room_of
+from webex.emulator.conversation.faults import ROTATE, ROTATED, STALE, refusal
 from webex.emulator.conversation.render import activity_json
 from webex.emulator.oauth.clients import find_person
 from webex.emulator.rest.messages import MOST_BYTES
@@ -21,7 +21,7 @@ from webex.encryption.jose import BadTokenError, Cipher
 
 if TYPE_CHECKING:
     from webex.emulator.routing import RouteTable
-    from webex.emulator.state import Activity, Person, Room
+    from webex.emulator.state import Person, Room
     from webex.emulator.wire import Call
 
 _CARD = "application/vnd.microsoft.card.adaptive"
@@ -29,52 +29,8 @@ _CARD = "application/vnd.microsoft.card.adaptive"
 
 def routes(table: RouteTable) -> None:
     """Add this service."""
-    table.add("GET", f"{BASE}/conversations/{{id}}/activities", history)
-    table.add("GET", f"{BASE}/activities", history)
-    table.add("GET", f"{BASE}/activities/{{activityId}}", get)
-    table.add("GET", f"{BASE}/conversations/{{id}}/activities/{{activityId}}", get)
     table.add("POST", f"{BASE}/conversations/{{id}}/activities", submit)
     table.add("POST", f"{BASE}/activities", submit)
-    table.add("POST", f"{BASE}/bulk_activities_fetch", bulk)
-
-
-def history(call: Call) -> Reply:
-    """The activities of a conversation: the latest ones, or those since a moment; in their order."""
-    person = call.person()
-    room = room_of(call, person, call.path.get("id") or call.arg("conversationId") or "")
-    state = call.state
-    found = [state.activities[each] for each in state.room_activities.get(room.id, ())]
-    found = [each for each in found if call.cloud.conversations.may_hear(person, each)]
-    since, until = moment_of(call.arg("sinceDate")), moment_of(call.arg("maxDate"))
-    limit = limit_of(call, "activitiesLimit", 100, 1000)
-    if since is not None:
-        # To the millisecond, as the service writes moments.
-        found = [each for each in found if int(each.published * 1000) >= int(since * 1000)]
-    if until is not None:
-        found = [each for each in found if each.published < until]
-    found = found[:limit] if since is not None else found[-limit:]
-    if call.arg("lastActivityFirst") == "true":
-        found.reverse()
-    return Reply(200, {"items": [activity_json(call.cloud, each, call.base) for each in found]})
-
-
-def get(call: Call) -> Reply:
-    """One activity."""
-    person = call.person()
-    return Reply(200, activity_json(call.cloud, _activity(call, person, call.path["activityId"]), call.base))
-
-
-def bulk(call: Call) -> Reply:
-    """Several activities by their addresses."""
-    person = call.person()
-    results = []
-    for url in call.json().get("activityUrls") or ():
-        try:
-            found = _activity(call, person, str(url).rsplit("/", 1)[-1])
-            results.append({"status": "200", "data": {"activity": activity_json(call.cloud, found, call.base)}})
-        except Problem as problem:
-            results.append({"status": str(problem.status), "data": {}})
-    return Reply(200, {"multistatus": results})
 
 
 def submit(call: Call) -> Reply:
@@ -91,7 +47,7 @@ def submit(call: Call) -> Reply:
     if isinstance(body.get("kmsMessage"), str):
         answer, plain = call.cloud.kms.relay(person.id, body["kmsMessage"])
         if plain.get("status", 500) >= 400:
-            refuse(int(plain["status"]), 1900000, "The key service refused.")
+            refuse_sealed(call, person, body["kmsMessage"], plain)
     activity = call.cloud.conversations.on_behalf(body, lambda: handler(call, person, room, body))
     made = {} if activity is None else activity_json(call.cloud, activity, call.base)
     if answer is not None:
@@ -104,11 +60,14 @@ def opener(call: Call, room: Room, body: dict[str, Any], person: Person) -> Ciph
     url = body.get("encryptionKeyUrl")
     if not isinstance(url, str):
         raise Problem(400, "encryptionKeyUrl is required: plain text is not taken.")
+    spoilt = refusal(call.cloud.conversations.faults, room)
+    if spoilt is not None:
+        refuse(*spoilt)
     if room.rotate:
-        refuse(400, 1400087, "The conversation's key has to be rotated.")
+        refuse(400, ROTATE, "The conversation's key has to be rotated.")
     current = call.cloud.kms.room_key(room).uri
     if url != current:
-        refuse(400, 1400049, "The key is not the conversation's.")
+        refuse(400, STALE, "The key is not the conversation's.")
     if not call.cloud.kms.may_read(person.id, url):
         raise Problem(403, "This person may not use the key.")
     return call.cloud.kms.cipher(url)
@@ -139,6 +98,7 @@ def _post(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
     if parent.get("type") == "edit":
         _edit(call, person, room, str(parent.get("id")), text, html, content)
         return
+    may_write(call, person, room)
     message = new_message(call, person, room, parent)
     message.text, message.html = text, html
     message.attachments = [{"contentType": _CARD, "content": card} for card in cards]
@@ -191,7 +151,10 @@ def _mentions(message: Message, content: dict[str, Any]) -> None:
 
 
 def _delete(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
-    message = call.state.messages.get(str((body.get("object") or {}).get("id")))
+    activity_id = str((body.get("object") or {}).get("id")).lower()
+    message = call.state.messages.get(activity_id)
+    if message is None and call.cloud.conversations.take_back(activity_id, person, room):
+        return
     if message is None or message.room_id != room.id:
         raise Problem(404, "The message was not found.")
     if message.person_id != person.id and not is_moderator(call.state, person, room):
@@ -253,11 +216,12 @@ def _update(call: Call, person: Person, room: Room, body: dict[str, Any]) -> Non
 
 def _update_key(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
     url = (body.get("object") or {}).get("defaultActivityEncryptionKeyUrl")
-    if not isinstance(url, str) or not call.cloud.kms.may_read(person.id, url):
-        raise Problem(400, "The new key is not one that this person may use.")
+    resource = call.cloud.kms.resource_of(url) if isinstance(url, str) else None
+    if not isinstance(url, str) or resource is None or not call.cloud.kms.may_read(person.id, url):
+        raise Problem(400, "The new key is not one that this person may use, or it is not bound.")
     if not room.rotate and room.key_uri is not None and room.key_uri != url:
-        refuse(409, 1409004, "The key was rotated already.")
-    room.key_uri, room.rotate = url, False
+        refuse(409, ROTATED, "The key was rotated already.")
+    room.key_uri, room.resource_uri, room.rotate = url, resource, False
     call.cloud.conversations.record(
         "updateKey",
         room,
@@ -300,13 +264,30 @@ def _moderate(moderator: bool) -> Callable[[Call, Person, Room, dict[str, Any]],
 def _own(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
     """Tags and the like: for oneself alone."""
     if body["verb"] in ("hide", "unhide"):
-        membership = membership_of(call.state, person, room.id)
-        if membership is not None:
-            membership.is_room_hidden = body["verb"] == "hide"
+        membership = call.state.memberships[f"{person.id}:{room.id}"]
+        membership.is_room_hidden = body["verb"] == "hide"
+        if room.type == "direct":
             tell(call, "memberships", "updated", membership_json(membership, call.state), person, room)
-        return
+            return
     content = {"objectType": "conversation", "id": room.id, "tags": (body.get("object") or {}).get("tags") or []}
     call.cloud.conversations.record(str(body["verb"]), room, person.id, content, only=[person.id])
+
+
+def _announcements(only: bool) -> Callable[[Call, Person, Room, dict[str, Any]], None]:
+    """`set` and `unset` of a space's property: only `ANNOUNCEMENT`, by its moderators."""
+
+    def handle(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
+        content = body.get("object") or {}
+        if content.get("objectType") != "spaceProperty" or content.get("tags") != ["ANNOUNCEMENT"]:
+            raise Problem(400, "A spaceProperty with the tag ANNOUNCEMENT is expected.")
+        if not is_moderator(call.state, person, room):
+            raise Problem(403, "Only a moderator may do that.")
+        room.is_announcement_only = only
+        call.cloud.conversations.record(
+            str(body["verb"]), room, person.id, {"objectType": "spaceProperty", "tags": ["ANNOUNCEMENT"]}
+        )
+
+    return handle
 
 
 def _card_action(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None:
@@ -325,15 +306,6 @@ def _card_action(call: Call, person: Person, room: Room, body: dict[str, Any]) -
     tell(call, "attachmentActions", "created", action_json(action), person, room)
 
 
-def _activity(call: Call, person: Person, activity_id: str) -> Activity:
-    found = call.state.activities.get(activity_id.lower())
-    if found is None or f"{person.id}:{found.room_id}" not in call.state.memberships:
-        raise Problem(404, "The activity was not found.")
-    if not call.cloud.conversations.may_hear(person, found):
-        raise Problem(404, "The activity was not found.")
-    return found
-
-
 _VERBS: dict[str, Callable[[Call, Person, Room, dict[str, Any]], None]] = {
     "post": _post,
     "delete": _delete,
@@ -347,5 +319,7 @@ _VERBS: dict[str, Callable[[Call, Person, Room, dict[str, Any]], None]] = {
     "assignModerator": _moderate(True),
     "unassignModerator": _moderate(False),
     "cardAction": _card_action,
+    "set": _announcements(True),
+    "unset": _announcements(False),
     **dict.fromkeys(("tag", "untag", "hide", "unhide", "favorite", "unfavorite", "mute", "unmute"), _own),
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from webex.emulator.conversation.access import limit_of, moment_of, room_of
+from webex.emulator.conversation.access import BASE, limit_of, moment_of, refuse_sealed, room_of
+from webex.emulator.conversation.history import latest
 from webex.emulator.conversation.render import conversation_json
 from webex.emulator.rest.messages import direct_room
 from webex.emulator.rest.render import room_json
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from webex.emulator.routing import RouteTable
     from webex.emulator.state import Person, Room
     from webex.emulator.wire import Call
-
-BASE = "/conversation/api/v1"
 
 
 def routes(table: RouteTable) -> None:
@@ -60,7 +59,8 @@ def get(call: Call) -> Reply:
     person = call.person()
     room = room_of(call, person, call.path["id"])
     participants = call.arg("includeParticipants") == "true" or call.arg("participantsLimit") is not None
-    return Reply(200, conversation_json(call.cloud, room, call.base, participants=participants))
+    shown = latest(call, person, room, limit_of(call, "activitiesLimit", 0, 100))
+    return Reply(200, conversation_json(call.cloud, room, call.base, participants=participants, activities=shown))
 
 
 def with_person(call: Call) -> Reply:
@@ -78,7 +78,8 @@ def create(call: Call) -> Reply:
     person = call.person()
     body = call.json()
     people = _people(call, body, person)
-    direct = "ONE_ON_ONE" in (body.get("tags") or ()) or (len(people) == 2 and not body.get("displayName"))
+    named = bool(body.get("displayName")) or call.arg("forceCreate") == "true"
+    direct = "ONE_ON_ONE" in (body.get("tags") or ()) or (len(people) == 2 and not named)
     if direct and len(people) == 2:
         existing = direct_room(call, person, people[1])
         if existing is not None:
@@ -90,7 +91,7 @@ def create(call: Call) -> Reply:
     if isinstance(body.get("kmsMessage"), str):
         sealed_answer, answer = cloud.kms.relay(person.id, body["kmsMessage"])
         if answer.get("status", 500) >= 400:
-            raise Problem(400, "The key service refused.")
+            refuse_sealed(call, person, body["kmsMessage"], answer)
     title = ""
     if body.get("displayName"):
         try:

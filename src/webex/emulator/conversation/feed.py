@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from webex.emulator.conversation.faults import ConversationFaults, damage
 from webex.emulator.conversation.render import activity_json, tags_of
+from webex.emulator.realtime.faults import change as change_faults
 from webex.emulator.state import Activity
+from webex.emulator.wire import Problem
 from webex.ids import parse_id
 
 if TYPE_CHECKING:
@@ -17,14 +22,24 @@ if TYPE_CHECKING:
 
 
 class Feed:
-    """The activities of a cloud."""
+    """The activities of a cloud. `faults` spoils them."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
+        self.faults = ConversationFaults()
         self._client_temp_id: str | None = None
         self._last: Activity | None = None
         self._locked: dict[str, bool] = {}
         cloud.on_replaced(self._locked.clear)
+
+    def set_faults(self, **changes: Any) -> dict[str, Any]:
+        """Change faults by name; gives all of them. See `ConversationFaults`."""
+        with self._cloud.lock:
+            return msgspec.structs.asdict(change_faults(self.faults, changes))
+
+    def reset(self) -> None:
+        """No faults."""
+        self.faults = ConversationFaults()
 
     def publish(self, change: Change) -> None:
         """Turn a change of REST into an activity."""
@@ -80,9 +95,22 @@ class Feed:
         self._last = activity
         hearers = self.hearers(activity)
         if hearers:
-            data = {"eventType": "conversation.activity", "activity": activity_json(cloud, activity, cloud.url)}
-            cloud.mercury.push(hearers, data)
+            shown = activity_json(cloud, activity, cloud.url)
+            damage(self.faults, shown)
+            cloud.mercury.push(hearers, {"eventType": "conversation.activity", "activity": shown})
         return activity
+
+    def take_back(self, activity_id: str, person: Person, room: Room) -> bool:
+        """Delete one's own reaction; `False` when there is none with this id."""
+        activity = self._cloud.state.activities.get(activity_id)
+        if activity is None or activity.room_id != room.id or activity.content.get("objectType") != "reaction2":
+            return False
+        if activity.actor_id != person.id:
+            raise Problem(403, "Only who reacted may take it back.")
+        activity.verb, activity.key_uri = "tombstone", None
+        activity.content = {"objectType": "activity", "id": activity.id}
+        self.record("delete", room, person.id, dict(activity.content))
+        return True
 
     def hearers(self, activity: Activity) -> list[str]:
         """Who hears of an activity: the members, bots only of what names them, or whom it is for."""

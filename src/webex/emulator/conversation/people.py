@@ -1,4 +1,4 @@
-"""Users as the conversation service knows them, public ids of activities, and presence."""
+"""Users as the conversation service knows them, and public ids of activities."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from webex.emulator.clock import iso
-from webex.emulator.conversation.conversations import BASE
+from webex.emulator.conversation.access import BASE
 from webex.emulator.conversation.render import person_json
 from webex.emulator.oauth.clients import find_person
 from webex.emulator.rest.attachment_actions import action_json
@@ -26,7 +25,6 @@ def routes(table: RouteTable) -> None:
     table.add("POST", f"{BASE}/users", users)
     table.add("GET", f"{BASE}/messages/{{id}}", message)
     table.add("GET", f"{BASE}/attachment/actions/{{id}}", action)
-    table.add("GET", "/apheleia/api/v1/compositions", presence)
 
 
 def me(call: Call) -> Reply:
@@ -65,14 +63,3 @@ def action(call: Call) -> Reply:
     if found is None or membership_of(call.state, person, found.room_id) is None:
         raise Problem(404, "The action was not found.")
     return Reply(200, action_json(found))
-
-
-def presence(call: Call) -> Reply:
-    """Whether somebody is there: who has an open socket is active."""
-    call.person()
-    person = call.state.people.get((call.arg("userId") or "").lower())
-    if person is None:
-        raise Problem(404, "The person was not found.")
-    active = call.cloud.mercury.connections(person.id) > 0
-    status = str(person.extra.get("status") or ("active" if active else "inactive"))
-    return Reply(200, {"subject": person.id, "status": status, "lastActive": iso(call.cloud.now())})

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from webex.emulator.conversation.access import room_of
+from webex.emulator.conversation.access import BASE, may_write, room_of
 from webex.emulator.conversation.activities import new_message, opened, opener, save
-from webex.emulator.conversation.conversations import BASE
+from webex.emulator.conversation.faults import spoilt
 from webex.emulator.conversation.render import activity_json
 from webex.emulator.conversation.sealing import ciphertext, plaintext
 from webex.emulator.rest.rules import membership_of
@@ -95,7 +95,8 @@ def sealed_file(call: Call) -> Reply:
     file = call.state.files.get(f"{call.path['messageId']}/{call.path['index']}")
     if file is None or membership_of(call.state, person, file.room_id) is None:
         raise Problem(404, "The file was not found.")
-    return Reply(200, ciphertext(file), content_type="application/octet-stream")
+    data = spoilt(call.cloud.conversations.faults, ciphertext(file))
+    return Reply(200, data, content_type="application/octet-stream")
 
 
 def endpoints(call: Call) -> Reply:
@@ -117,6 +118,7 @@ def share(call: Call) -> Reply:
     items = (content.get("files") or {}).get("items") or []
     if not items:
         raise Problem(400, "A share has files.")
+    may_write(call, person, room)
     message = new_message(call, person, room, body.get("parent") or {})
     message.text, message.html = opened(cipher, content.get("displayName")), opened(cipher, content.get("content"))
     for index, item in enumerate(items):

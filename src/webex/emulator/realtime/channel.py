@@ -24,6 +24,18 @@ class Frame:
     kept: bool = True
     spoilable: bool = True  # faults may strike it
     kind: str | None = None  # the envelope's `type`: only `shutdown` has one
+    type: str = ""  # the event's
+
+
+@dataclass(slots=True, eq=False)
+class Event:
+    """Something to tell people of, on each of their devices."""
+
+    people: list[str]
+    type: str  # `conversation.activity`
+    data: msgspec.Raw = field(repr=False)
+    keep: bool  # it waits for those that are not connected
+    headers: dict[str, Any] | None = field(repr=False)
 
 
 class Channel:
@@ -37,6 +49,12 @@ class Channel:
         self.unacked: dict[str, Frame] = {}
         self.continuous = False  # whether nothing was lost since a socket was last open
         self.left: float | None = None  # when the last socket went
+
+    def takes(self, event: Event, now: float) -> bool:
+        """Whether an event is for this registration: one of another region hears nothing of conversations."""
+        if self.device.elsewhere and event.type == "conversation.activity":
+            return False
+        return bool(self.sockets) or (event.keep and self.device.expires > now)
 
     def keep(self, frame: Frame, limit: int) -> None:
         """Let an event wait for its acknowledgement; the oldest makes room."""
@@ -53,6 +71,13 @@ class Channel:
             del self.unacked[frame.id]
             if not self.sockets:
                 self.continuous = False
+
+    def lose(self) -> int:
+        """Let go of all that waits; gives how many."""
+        count = len(self.unacked)
+        self.unacked.clear()
+        self.continuous = False
+        return count
 
     def acknowledge(self, frame_id: str) -> None:
         """A client has it; an unknown id makes no difference."""

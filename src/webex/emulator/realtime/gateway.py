@@ -50,7 +50,16 @@ async def open_socket(cloud: Cloud, scope: Scope, receive: Receive, send: Send) 
         await _refuse(scope, send, status, aliased=aliased, headers=more)
         return
     await send({"type": "websocket.accept"})
-    await Socket(cloud, channel, scope, receive, send, multiple=_flag(query, "multipleConnections")).run()
+    socket = Socket(
+        cloud,
+        channel,
+        scope,
+        receive,
+        send,
+        multiple=_flag(query, "multipleConnections"),
+        local_urls=_local_urls(scope, headers) if _flag(query, "mercuryRegistrationStatus") else None,
+    )
+    await socket.run()
 
 
 def _fault(cloud: Cloud) -> int:
@@ -69,6 +78,13 @@ def _may(cloud: Cloud, headers: dict[str, str]) -> bool:
         return True
     token = cloud.state.tokens.get(value.strip())
     return token is not None and token.expires > cloud.now()
+
+
+def _local_urls(scope: Scope, headers: dict[str, str]) -> dict[str, str]:
+    """Where Mercury is near, for who asked for the status of the registration."""
+    scheme = "https" if scope.get("scheme") == "wss" else "http"
+    url = f"{scheme}://{headers.get('host', '')}/v1"
+    return {"mercuryApiServiceClusterUrl": url, "mercuryConnectionServiceClusterUrl": url}
 
 
 def _flag(query: dict[str, list[str]], name: str) -> bool:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from webex.emulator.clock import iso
+from webex.emulator.directory import require_room
 from webex.emulator.realtime import kms_requests
 from webex.emulator.realtime.faults import KMSFaults, change
-from webex.emulator.realtime.kms_identity import CLUSTER, identity
+from webex.emulator.realtime.kms_identity import CLUSTER, identity, static_key
 from webex.emulator.realtime.kms_requests import Refused, Request
 from webex.emulator.realtime.kms_vault import Vault
 from webex.emulator.state import AgreedKey
+from webex.ids import base64url_encode
 
 if TYPE_CHECKING:
     from webex.emulator.cloud import Cloud
@@ -55,7 +57,9 @@ class KMS:
 
     def details(self) -> dict[str, Any]:
         """The body of `GET kms/{userId}`."""
-        return {"kmsCluster": CLUSTER, "rsaPublicKey": msgspec.json.encode(identity().public_jwk).decode()}
+        shown = static_key(identity().public_jwk, self.faults.static_key)
+        as_text = self.faults.static_key != "object"
+        return {"kmsCluster": CLUSTER, "rsaPublicKey": msgspec.json.encode(shown).decode() if as_text else shown}
 
     # What the Conversation service uses
 
@@ -99,6 +103,25 @@ class KMS:
         key = self._vault.key(key_uri)
         return key is not None and self._vault.may_read(person_id, key)
 
+    def resource_of(self, key_uri: str) -> str | None:
+        """The resource that a key is bound to."""
+        key = self._vault.key(key_uri)
+        return key.resource_uri if key is not None else None
+
+    def seal_for(self, person_id: str, token: str, text: str) -> str:
+        """A text for the sender of a sealed request alone; as it is when they share no key with the key service."""
+        from webex.encryption.jose import BadTokenError, header_of
+
+        try:
+            uri = header_of(token).get("kid")
+        except BadTokenError:
+            return text
+        agreed = self._cloud.state.agreed_keys.get(uri) if isinstance(uri, str) else None
+        if agreed is None or agreed.person_id != person_id:
+            return text
+        cipher = self._ciphers.get(agreed.uri) or self._cipher(agreed.uri, agreed.secret)
+        return cipher.seal(text.encode(), kid=agreed.uri)
+
     def relay(self, person_id: str, token: str) -> tuple[str, dict[str, Any]]:
         """Do what a sealed request asks for: the sealed answer, and the same in the clear."""
         from webex.encryption.jose import BadTokenError, header_of
@@ -123,8 +146,13 @@ class KMS:
             agreed.clear()
             return count
 
+    def key_uri(self, room_id: str) -> str:
+        """The URI of a room's key, for `by_key`; the room by its public id or UUID."""
+        with self._cloud.lock:
+            return self.room_key(require_room(self._cloud, room_id)).uri
+
     def set_faults(self, **changes: Any) -> dict[str, Any]:
-        """Change faults by name; gives all of them."""
+        """Change faults by name; gives all of them. See `KMSFaults`."""
         with self._cloud.lock:
             return msgspec.structs.asdict(change(self.faults, changes))
 
@@ -142,6 +170,9 @@ class KMS:
             answer, _ = self.relay(person_id, token)
             if self.faults.drop > 0:
                 self.faults.drop -= 1
+            elif self.faults.cut > 0:
+                self.faults.cut -= 1
+                answers.append(answer[:-8])
             else:
                 answers.append(answer)
         if not answers:
@@ -236,8 +267,8 @@ class KMS:
             del self._cloud.state.agreed_keys[agreed.uri]
             self._ciphers.pop(agreed.uri, None)
             return {"status": 204}
-        fault = self.faults.by_key.get(request.uri)
-        if fault is not None and request.method == "retrieve":
+        fault = self.faults.by_key.get(request.uri) or self.faults.by_key.get("*")
+        if fault is not None and request.method == "retrieve" and request.parts[:1] == ["keys"]:
             return dict(fault)
         return kms_requests.execute(self._vault, request)
 
@@ -281,6 +312,10 @@ class KMS:
             self.faults.wrong_signature -= 1
             head, payload, signature = token.split(".")
             token = f"{head}.{payload}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+        elif self.faults.unsigned > 0:
+            self.faults.unsigned -= 1
+            head = base64url_encode(msgspec.json.encode({"alg": "none", "kid": CLUSTER}))
+            token = f"{head}.{token.split('.')[1]}."
         return token, answer
 
     def _cipher(self, uri: str, secret: bytes) -> Cipher:

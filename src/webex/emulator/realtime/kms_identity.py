@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
     from cryptography.x509 import Certificate
 
+    from webex.emulator.realtime.faults import StaticKey
+
 HOST: Final = "kms.emulator.wbx2.com"
 CLUSTER: Final = f"kms://{HOST}"
 _YEARS: Final = timedelta(days=3650)
@@ -76,6 +78,18 @@ def identity() -> Identity:
         if not _made:
             _made.append(_make())
         return _made[0]
+
+
+def static_key(right: dict[str, Any], how: StaticKey) -> dict[str, Any]:
+    """The static key, as it is or so that a client has to refuse it."""
+    if how == "no_chain":
+        return {name: value for name, value in right.items() if name != "x5c"}
+    if how == "wrong_host":
+        return {**right, "kid": "kms://kms-elsewhere.wbx2.com"}
+    if how == "wrong_modulus":
+        number = int.from_bytes(base64url_decode(right["n"]), "big")
+        return {**right, "n": _number(number ^ 0b100)}
+    return right
 
 
 def is_made() -> bool:

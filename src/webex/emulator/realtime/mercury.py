@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from webex.emulator import directory
-from webex.emulator.realtime.channel import Channel, Frame
+from webex.emulator.realtime import close_codes, presence
+from webex.emulator.realtime.channel import Channel, Event, Frame
+from webex.emulator.realtime.close_codes import ABRUPT, GONE, MOVED, REPLACED
 from webex.emulator.realtime.faults import MercuryFaults, change
-from webex.emulator.realtime.socket import ABRUPT, NO_CODE
 
 if TYPE_CHECKING:
     from webex.emulator.cloud import Cloud
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from webex.emulator.state import Device
 
 _ROUTES: Final = ("conversation", "locus", "encryption", "apheleia", "mercury")
-_SENDABLE: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
-REPLACED: Final = (4000, "Replaced")
-MOVED: Final = (4001, "Shutdown: the client moved to another socket")
-GONE: Final = (4404, "Registration not found")
 
 
 class Mercury:
@@ -42,7 +39,7 @@ class Mercury:
         self._channels: dict[str, dict[str, Channel]] = {}  # by person, then registration
         self._sockets: set[Socket] = set()  # all that are open, ready or not
         self._woken: dict[asyncio.AbstractEventLoop, list[Socket]] = {}
-        self._paused: list[tuple[list[str], msgspec.Raw, bool, dict[str, Any] | None]] | None = None
+        self._paused: list[Event] | None = None
 
     # What services use
 
@@ -61,20 +58,21 @@ class Mercury:
         people = [person_id for person_id in dict.fromkeys(person_ids) if person_id in self._channels]
         if people:
             raw = msgspec.Raw(msgspec.json.encode(data))
+            event = Event(people, str(data.get("eventType", "")), raw, keep, headers)
             if self._paused is not None:
-                self._paused.append((people, raw, keep, headers))
+                self._paused.append(event)
             else:
-                self._push(people, raw, keep, headers)
+                self._push(event)
 
-    def _push(self, people: list[str], raw: msgspec.Raw, keep: bool, headers: dict[str, Any] | None) -> None:
+    def _push(self, event: Event) -> None:
         cloud = self._cloud
         now, settings = cloud.now(), cloud.settings
-        for person_id in people:
+        for person_id in event.people:
             for channel in self._channels.get(person_id, {}).values():
-                if not channel.sockets and (not keep or channel.device.expires <= now):
+                if not channel.takes(event, now):
                     continue
-                frame = self._frame(raw, headers=headers, kept=keep)
-                if keep:
+                frame = self._frame(event.data, headers=event.headers, kept=event.keep, type=event.type)
+                if event.keep:
                     channel.trim(now, settings.redelivery_window)
                     channel.keep(frame, settings.redelivery_limit)
                 for socket in tuple(channel.sockets):
@@ -113,16 +111,15 @@ class Mercury:
             return sum(len(channel.unacked) for person in people for channel in self._channels.get(person, {}).values())
 
     def set_faults(self, **changes: Any) -> dict[str, Any]:
-        """Change faults by name; gives all of them."""
+        """Change faults by name; gives all of them. See `MercuryFaults`."""
+        if changes.get("close_before_state"):
+            close_codes.check(changes["close_before_state"], str(changes.get("close_reason", "")))
         with self._cloud.lock:
             return msgspec.structs.asdict(change(self.faults, changes))
 
     def drop(self, who: str | None = None, code: int = ABRUPT, reason: str = "") -> int:
         """Close sockets: 1006 cuts the connection, 1005 says no code, any other is said. Gives how many."""
-        if not (code in _SENDABLE or code in (ABRUPT, NO_CODE) or 3000 <= code <= 4999):
-            raise ValueError(f"A server can't close a websocket with the code {code}.")
-        if len(reason.encode()) > 123:
-            raise ValueError("The reason of a close frame has at most 123 bytes.")
+        close_codes.check(code, reason)
         with self._cloud.lock:
             return sum(socket.close(code, reason) for socket in list(self._those(who)))
 
@@ -136,6 +133,12 @@ class Mercury:
                 data = msgspec.Raw(msgspec.json.encode({"eventType": "mercury.shutdown"}))
                 socket.put(self._frame(data, kept=False, spoilable=False, kind="shutdown"))
             return len(found)
+
+    def lose(self, who: str | None = None) -> int:
+        """Forget what waits for an acknowledgement, as after the window. Gives how many."""
+        with self._cloud.lock:
+            people = list(self._channels) if who is None else [directory.require_person(self._cloud, who).id]
+            return sum(channel.lose() for person in people for channel in self._channels.get(person, {}).values())
 
     def expire_devices(self, who: str | None = None) -> int:
         """Forget devices as if their time had come: their sockets close (4404). Gives how many."""
@@ -170,7 +173,7 @@ class Mercury:
         with self._cloud.lock:
             held, self._paused = self._paused or [], None
             for event in held:
-                self._push(*event)
+                self._push(event)
 
     def reset(self) -> None:
         """No faults, nothing held back."""
@@ -218,9 +221,12 @@ class Mercury:
         channel.trim(now, window)
         went = channel.left is not None and channel.left + window < now
         known = "IN_SYNC" if channel.continuous and not went else "UNKNOWN"
-        data = {"eventType": "mercury.buffer_state", "bufferState": dict.fromkeys(_ROUTES, known)}
-        socket.put(self._frame(msgspec.Raw(msgspec.json.encode(data)), kept=False, spoilable=False))
-        for frame in channel.unacked.values():
+        data: dict[str, Any] = {"eventType": "mercury.buffer_state", "bufferState": dict.fromkeys(_ROUTES, known)}
+        if socket.local_urls is not None:
+            data |= {"eventType": "mercury.registration_status", "localClusterServiceUrls": socket.local_urls}
+        state = self._frame(msgspec.Raw(msgspec.json.encode(data)), kept=False, spoilable=False)
+        waiting = list(channel.unacked.values())
+        for frame in [*waiting, state] if socket.strikes(self.faults.state_last) else [state, *waiting]:
             socket.put(frame)
         for other in [other for other in channel.sockets if other.leaving or not socket.multiple]:
             for item in list(other.outbox):  # what would be lost with it
@@ -232,6 +238,7 @@ class Mercury:
         channel.sockets.append(socket)
         channel.continuous, channel.left = True, None
         socket.ready = True
+        presence.sockets_changed(cloud, channel.device.person_id)
         self.opened_count += 1
         self._changed.notify_all()
 
@@ -245,6 +252,7 @@ class Mercury:
             channel.sockets.remove(socket)
             if not channel.sockets:
                 channel.left = self._cloud.now()
+            presence.sockets_changed(self._cloud, channel.device.person_id)
 
     def wake(self, socket: Socket) -> None:
         """Let a socket's writer look at its outbox; one call a loop, however many sockets."""

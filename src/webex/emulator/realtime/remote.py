@@ -1,4 +1,4 @@
-"""Mercury and the key service of an emulator in another process, with the names that they have in this one."""
+"""What is real time of an emulator in another process, with the names that it has in this one."""
 
 from __future__ import annotations
 
@@ -49,6 +49,10 @@ class RemoteMercury:
         """Forget devices as if their time had come. Gives how many."""
         return int(self._command("mercury_expire_devices", who=who))
 
+    def lose(self, who: str | None = None) -> int:
+        """Forget what waits for an acknowledgement. Gives how many."""
+        return int(self._command("mercury_lose", who=who))
+
     def check(self, who: str | None = None) -> int:
         """Close sockets whose token ended or whose device expired. Gives how many."""
         return int(self._command("mercury_check", who=who))
@@ -78,6 +82,10 @@ class RemoteKMS:
         """The certificate to trust when its identity shall be checked, in PEM."""
         return str(self._command("kms_root")).encode()
 
+    def key_uri(self, room_id: str) -> str:
+        """The URI of a room's key; the room by its public id or UUID."""
+        return str(self._command("kms_key_uri", room_id=room_id))
+
     def expire(self) -> int:
         """Forget every agreed key. Gives how many there were."""
         return int(self._command("kms_expire"))
@@ -85,4 +93,16 @@ class RemoteKMS:
     def set_faults(self, **changes: Any) -> dict[str, Any]:
         """Change faults by name; gives all of them. See `KMSFaults`."""
         result: dict[str, Any] = self._command("kms_faults", **changes)
+        return result
+
+
+class RemoteFaultSet:
+    """The faults of another service of an emulator in another process: `command` says of which."""
+
+    def __init__(self, command: Command, name: str) -> None:
+        self._command, self._name = command, name
+
+    def set_faults(self, **changes: Any) -> dict[str, Any]:
+        """Change faults by name; gives all of them. See `ConversationFaults`, `CatalogFaults`."""
+        result: dict[str, Any] = self._command(self._name, **changes)
         return result

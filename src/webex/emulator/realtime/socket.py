@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from webex.emulator.realtime.close_codes import ABRUPT, NO_CODE
+
 if TYPE_CHECKING:
     from webex.emulator.app import Receive, Scope, Send
     from webex.emulator.cloud import Cloud
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ABRUPT: Final = 1006  # stands for: cut the connection, say nothing
-NO_CODE: Final = 1005  # stands for: a close frame without a code
 _REORDER_PATIENCE: Final = 0.25  # real seconds that a frame waits for another one to change places with
 _LONGEST_QUEUE: Final = 10_000
 
@@ -32,10 +32,19 @@ class Socket:
     """One connection of a client. `put` writes to it, `close` ends it."""
 
     def __init__(
-        self, cloud: Cloud, channel: Channel, scope: Scope, receive: Receive, send: Send, *, multiple: bool
+        self,
+        cloud: Cloud,
+        channel: Channel,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        multiple: bool,
+        local_urls: dict[str, str] | None = None,
     ) -> None:
         self.channel = channel
         self.multiple = multiple  # others of the same registration may stay open
+        self.local_urls = local_urls  # told to who asked for the status of the registration
         self.ready = False
         self.leaving = False  # it was told to move to a new socket
         self.token: Token | None = None
@@ -100,9 +109,14 @@ class Socket:
             with self._cloud.lock:
                 self.close(1008, reason)
             return
-        if self._cloud.mercury.faults.state_delay:
-            await self._pause(self._cloud.mercury.faults.state_delay)
+        faults = self._cloud.mercury.faults
+        if faults.state_delay:
+            await self._pause(faults.state_delay)
         with self._cloud.lock:
+            if faults.close_before_state and faults.close_count != 0:
+                if faults.close_count is not None:
+                    faults.close_count -= 1
+                self.close(faults.close_before_state, faults.close_reason)
             if self.closing is not None:
                 return
             self._cloud.mercury.opened(self)
@@ -124,10 +138,13 @@ class Socket:
         kind = frame.get("type")
         if self.token is None:
             return kind != "authorization" or self._authorize(frame)
+        faults = self._cloud.mercury.faults
         if kind == "ping" and isinstance(frame.get("id"), str):
-            self.outbox.append({"id": frame["id"], "type": "pong", "data": {}})
-            self.wake.set()
-        elif kind == "ack" and isinstance(frame.get("messageId"), str):
+            if not self.strikes(faults.pong_lost):
+                id_ = self._cloud.new_uuid() if self.strikes(faults.pong_wrong_id) else frame["id"]
+                self.outbox.append({"id": id_, "type": "pong", "data": {}})
+                self.wake.set()
+        elif kind == "ack" and isinstance(frame.get("messageId"), str) and not self.strikes(faults.ack_lost):
             with self._cloud.lock:
                 self.channel.acknowledge(frame["messageId"])
         return True
@@ -167,16 +184,23 @@ class Socket:
 
     async def _write_one(self, item: Frame | dict[str, Any]) -> None:
         if isinstance(item, dict):
-            without = self._strikes(self._cloud.mercury.faults.pong_without_number)
-            await self._send_text(item, numbered=not without)
-            return
-        if not item.spoilable:
-            await self._send_frame(item)
+            without = self.strikes(self._cloud.mercury.faults.pong_without_number)
+            await self._send(self._text(item if without else self._numbered(item)))
             return
         faults = self._cloud.mercury.faults
+        if not self._suffers(item):
+            await self._send_frame(item)
+            return
         if faults.delay:
             await self._pause(faults.delay)
-        if self._strikes(faults.reorder):
+        if self.strikes(faults.lost):
+            self._sequence += 1
+            with self._cloud.lock:
+                self.channel.acknowledge(item.id)
+            return
+        if self.strikes(faults.wrong_json):
+            await self._send({"type": "websocket.send", "text": '{"id": "'})
+        if self.strikes(faults.reorder):
             # The numbers are given before they change places: that is how a client can tell.
             self._sequence += 1
             number = self._sequence
@@ -186,15 +210,15 @@ class Socket:
             await self._send_frame(item, number)
         else:
             await self._send_frame(item)
-        if self._strikes(faults.duplicate):
+        if self.strikes(faults.duplicate):
             await self._send_frame(item)
-        if self._strikes(faults.drop_after):
+        if self.strikes(faults.drop_after):
             with self._cloud.lock:
                 self.close(ABRUPT)
 
     async def _write_unspoilt(self, item: Frame | dict[str, Any]) -> None:
         if isinstance(item, dict):
-            await self._send_text(item)
+            await self._send(self._text(self._numbered(item)))
         else:
             await self._send_frame(item)
 
@@ -207,35 +231,46 @@ class Socket:
         return self.outbox.popleft() if self.outbox else None
 
     async def _send_frame(self, frame: Frame, number: int | None = None) -> None:
-        faults = self._cloud.mercury.faults
+        faults, suffers = self._cloud.mercury.faults, self._suffers(frame)
         body: dict[str, Any] = {"id": frame.id, "data": frame.data}
         if frame.kind is not None:
             body["type"] = frame.kind
-        if frame.headers is not None:
-            body["headers"] = frame.headers
+        headers = {**(frame.headers or {}), **(faults.headers if suffers else {})}
+        if headers:
+            body["headers"] = headers
         body["timestamp"] = int(frame.pushed * 1000)
         body["trackingId"] = frame.tracking_id
-        if frame.spoilable:
-            if self._strikes(faults.frame_without_id):
-                del body["id"]
-            if self._strikes(faults.number_gap):
-                self._sequence += 1
-        await self._send_text(body, number=number)
-
-    async def _send_text(self, body: dict[str, Any], *, numbered: bool = True, number: int | None = None) -> None:
-        if number is not None:
-            body = {**body, "sequenceNumber": number}
-        elif numbered:
+        if suffers and self.strikes(faults.frame_without_id):
+            del body["id"]
+        if suffers and self.strikes(faults.number_gap):
             self._sequence += 1
-            body = {**body, "sequenceNumber": self._sequence}
+        if number is not None:
+            body["sequenceNumber"] = number
+        elif not (suffers and self.strikes(faults.frame_without_number)):
+            body = self._numbered(body)
+        message = self._text(body)
+        if suffers and self.strikes(faults.binary):
+            message = {"type": message["type"], "bytes": message["text"].encode()}
+        await self._send(message)
+
+    def _numbered(self, body: dict[str, Any]) -> dict[str, Any]:
+        """With the next number: one counter for all frames of the connection, pongs included."""
+        self._sequence += 1
+        return {**body, "sequenceNumber": self._sequence}
+
+    def _text(self, body: dict[str, Any]) -> dict[str, Any]:
         body = {**body, "wsWriteTimestamp": int(self._cloud.now() * 1000)}
-        await self._send({"type": "websocket.send", "text": msgspec.json.encode(body).decode()})
+        return {"type": "websocket.send", "text": msgspec.json.encode(body).decode()}
+
+    def _suffers(self, frame: Frame) -> bool:
+        return frame.spoilable and frame.type.startswith(self._cloud.mercury.faults.only)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.ended.wait(), seconds)
 
-    def _strikes(self, chance: float) -> bool:
+    def strikes(self, chance: float) -> bool:
+        """Whether a fault of this chance happens now."""
         return chance > 0 and (chance >= 1 or self._cloud.random.random() < chance)
 
     def _cut(self) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from webex.emulator.clock import iso
+from webex.emulator.hosts import host_name
 from webex.emulator.realtime.features import etag_of, features_of
-from webex.emulator.u2c import hostmap
 from webex.emulator.wire import Problem, Reply
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ def register(call: Call) -> Reply:
     """A new device; 403 when the person has too many."""
     person = call.person()
     body = _body(call)
-    return _answer(call, call.cloud.devices.register(person.id, _told(body), _ttl(body)))
+    device = call.cloud.devices.register(person.id, _told(body), _ttl(body))
+    # A device of another region authorizes its socket and talks to the key service, but no activities come.
+    device.elsewhere = host_name(call.headers.get("host", "")) in call.cloud.settings.other_region_hosts
+    return _answer(call, device)
 
 
 def devices(call: Call) -> Reply:
@@ -98,6 +101,8 @@ def _ttl(body: dict[str, Any]) -> float | None:
 def _answer(call: Call, device: Device) -> Reply:
     etag = etag_of(call.cloud, device.person_id)
     known = call.headers.get("if-none-match", "").strip().removeprefix("W/").strip('"')
+    if known == etag and call.method == "PUT" and call.cloud.settings.device_not_modified:
+        return Reply(304, headers={"etag": f'"{etag}"'})
     record = _record(call, device)
     if known == etag and "features" in record:
         record["features"]["developer"] = []
@@ -109,7 +114,7 @@ def _record(call: Call, device: Device) -> dict[str, Any]:
     parts = urlsplit(base)
     upstream = set((call.arg("includeUpstreamServices") or "all").split(","))
     everything = "all" in upstream
-    links = hostmap(base)
+    links = cloud.catalog.hostmap(base)
     record: dict[str, Any] = {
         **device.fields,
         "url": f"{base}/wdm/api/v1/devices/{device.id}",
