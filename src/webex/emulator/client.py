@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from webex.emulator import accounts
-from webex.emulator.realtime.remote import RemoteFaultSet, RemoteKMS, RemoteMercury
+from webex.emulator.realtime.remote import RemoteConversations, RemoteFaultSet, RemoteKMS, RemoteMercury
 
 if TYPE_CHECKING:
     import ssl
@@ -55,7 +55,7 @@ class EmulatorClient:
         self.faults = RemoteFaults(self)
         self.mercury = RemoteMercury(self.command)
         self.kms = RemoteKMS(self.command)
-        self.conversations = RemoteFaultSet(self.command, "conversation_faults")
+        self.conversations = RemoteConversations(self.command)
         self.catalog = RemoteFaultSet(self.command, "catalog_faults")
 
     def command(self, name: str, /, **arguments: Any) -> Any:

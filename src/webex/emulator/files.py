@@ -26,7 +26,7 @@ def routes(table: RouteTable) -> None:
 def get(call: Call) -> Reply:
     """A file's bytes, or a range of them; only its headers for HEAD."""
     file = _file(call)
-    _check_scan(call, file)
+    check_scan(call, file)
     headers = {
         "content-disposition": f"attachment; filename=\"{_ascii(file.name)}\"; filename*=UTF-8''{quote(file.name)}",
         "accept-ranges": "bytes",
@@ -64,7 +64,8 @@ def _file(call: Call) -> StoredFile:
     return file
 
 
-def _check_scan(call: Call, file: StoredFile) -> None:
+def check_scan(call: Call, file: StoredFile) -> None:
+    """Refuse a file whose scan goes on (423), or went badly (410, 428)."""
     if file.scan == "scanning":
         left = (file.scan_until or 0.0) - call.cloud.now()
         if left > 0:

@@ -160,6 +160,34 @@ def test_a_file_can_be_damaged_on_its_way(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(
+    ("result", "state", "status"),
+    [("clean", "safe", 200), ("infected", "infected", 410), ("unscannable", "unchecked", 428)],
+)
+@pytest.mark.webex_cloud(file_scan_seconds=60)
+def test_a_scan_goes_on_until_it_ends_and_the_room_is_told(
+    webex_cloud: Cloud, result: str, state: str, status: int
+) -> None:
+    room_id = new_room(webex_cloud)
+    remote = EmulatorClient(webex_cloud.url)
+
+    async def main() -> None:
+        async with talker(webex_cloud, room_id) as alice:
+            share = {"objectType": "content", "files": {"items": [await upload(alice, b"in the file")]}}
+            posted = (await alice.submit("share", share, "/content")).json()
+            (file,) = (await alice.activity())["object"]["files"]["items"]
+            assert file["malwareQuarantineState"] == "evaluating"
+            assert (await call(file["url"], token=ALICE_TOKEN)).status == 423
+            told = await asyncio.to_thread(remote.conversations.end_scan, posted["id"], result)
+            update = await alice.activity()
+            assert (update["verb"], update["id"]) == ("update", told)
+            assert (update["object"]["objectType"], update["object"]["id"]) == ("content", posted["id"])
+            assert update["object"]["files"]["items"][0]["malwareQuarantineState"] == state
+            assert (await call(file["url"], token=ALICE_TOKEN)).status == status
+
+    asyncio.run(main())
+
+
 def test_faults_of_conversations_are_set_from_elsewhere_and_end_with_a_reset(webex_cloud: Cloud) -> None:
     remote = EmulatorClient(webex_cloud.url)
     assert remote.conversations.set_faults(cut_text=2, rotated=1)["cut_text"] == 2

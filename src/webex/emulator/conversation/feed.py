@@ -11,7 +11,7 @@ from webex.emulator.conversation.render import activity_json, tags_of
 from webex.emulator.realtime.faults import change as change_faults
 from webex.emulator.state import Activity
 from webex.emulator.wire import Problem
-from webex.ids import parse_id
+from webex.ids import parse_id, to_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -40,6 +40,23 @@ class Feed:
     def reset(self) -> None:
         """No faults."""
         self.faults = ConversationFaults()
+
+    def end_scan(self, message_id: str, result: str = "clean") -> Activity:
+        """The scan of a message's files ends: `clean`, `infected` or `unscannable`. Its room is told (`update`)."""
+        if result not in ("clean", "infected", "unscannable"):
+            raise ValueError(f"A scan ends clean, infected or unscannable, not {result!r}.")
+        with self._cloud.lock:
+            state = self._cloud.state
+            message = state.messages.get(to_uuid(message_id))
+            if message is None or not message.files:
+                raise LookupError(f"There is no message {message_id!r} with files.")
+            for file_id in message.files:
+                state.files[file_id].scan, state.files[file_id].scan_until = result, None
+            names = [*message.mentioned_people, *message.mentioned_groups]
+            content = {**message_content(message), "id": message.id}
+            return self.record(
+                "update", state.rooms[message.room_id], message.person_id, content, sealed=True, mentions=names
+            )
 
     def publish(self, change: Change) -> None:
         """Turn a change of REST into an activity."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from webex.emulator.state import Activity, Person, Room
     from webex.encryption.jose import Cipher
 
+_SCANS = {"clean": "safe", "scanning": "evaluating", "infected": "infected", "unscannable": "unchecked"}
 _KINDS = {"person": "PERSON", "bot": "BOT"}
 
 
@@ -148,6 +149,7 @@ def _file(cloud: Cloud, file_id: str, cipher: Cipher, base: str) -> dict[str, An
     if file is None:
         return {"objectType": "file", "displayName": cipher.seal(b"deleted")}
     seal = seal_of(file)
+    scanned = file.scan == "scanning" and (file.scan_until or 0.0) <= cloud.now()
     loc = f"{base}/files/api/v1/contents/{file.id}"
     scr = {"enc": "A256GCM", "key": seal["key"], "iv": seal["iv"], "aad": seal["aad"], "loc": loc, "tag": seal["tag"]}
     return {
@@ -156,6 +158,6 @@ def _file(cloud: Cloud, file_id: str, cipher: Cipher, base: str) -> dict[str, An
         "fileSize": file.size,
         "mimeType": file.content_type,
         "url": loc,
-        "malwareQuarantineState": "safe",
+        "malwareQuarantineState": "safe" if scanned else _SCANS[file.scan],
         "scr": cipher.seal(msgspec.json.encode(scr)),
     }

@@ -11,6 +11,7 @@ from webex.emulator.conversation.activities import new_message, opened, opener, 
 from webex.emulator.conversation.faults import spoilt
 from webex.emulator.conversation.render import activity_json
 from webex.emulator.conversation.sealing import ciphertext, plaintext
+from webex.emulator.files import check_scan
 from webex.emulator.rest.rules import membership_of
 from webex.emulator.state import StoredFile
 from webex.emulator.wire import Problem, Reply
@@ -95,6 +96,7 @@ def sealed_file(call: Call) -> Reply:
     file = call.state.files.get(f"{call.path['messageId']}/{call.path['index']}")
     if file is None or membership_of(call.state, person, file.room_id) is None:
         raise Problem(404, "The file was not found.")
+    check_scan(call, file)
     data = spoilt(call.cloud.conversations.faults, ciphertext(file))
     return Reply(200, data, content_type="application/octet-stream")
 
@@ -140,6 +142,7 @@ def _stored(call: Call, room: Room, item: dict[str, Any], cipher: Any, file_id: 
         raise Problem(400, "The file of an SCR was not uploaded.")
     plain = plaintext(data, scr)
     seal = {name: str(scr[name]) for name in ("key", "iv", "aad", "tag")}
+    seconds = call.cloud.settings.file_scan_seconds
     return StoredFile(
         id=file_id,
         name=opened(cipher, item.get("displayName")) or "file",
@@ -148,5 +151,7 @@ def _stored(call: Call, room: Room, item: dict[str, Any], cipher: Any, file_id: 
         message_id=message_id,
         room_id=room.id,
         data=plain,
+        scan="scanning" if seconds else "clean",
+        scan_until=call.cloud.now() + seconds if seconds else None,
         seal=seal,
     )

@@ -25,6 +25,7 @@ def _push(
 
 COMMANDS: Final[dict[str, Callable[..., Any]]] = {
     "catalog_faults": lambda cloud, **changes: cloud.catalog.set_faults(**changes),
+    "conversation_end_scan": lambda cloud, **given: cloud.conversations.end_scan(**given).id,
     "conversation_faults": lambda cloud, **changes: cloud.conversations.set_faults(**changes),
     "kms_expire": lambda cloud: cloud.kms.expire(),
     "kms_faults": lambda cloud, **changes: cloud.kms.set_faults(**changes),

@@ -106,3 +106,14 @@ class RemoteFaultSet:
         """Change faults by name; gives all of them. See `ConversationFaults`, `CatalogFaults`."""
         result: dict[str, Any] = self._command(self._name, **changes)
         return result
+
+
+class RemoteConversations(RemoteFaultSet):
+    """The conversation service of an emulator in another process."""
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(command, "conversation_faults")
+
+    def end_scan(self, message_id: str, result: str = "clean") -> str:
+        """The scan of a message's files ends. Gives the id of the activity that tells so."""
+        return str(self._command("conversation_end_scan", message_id=message_id, result=result))
