@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from webex import AsyncWebex
+from webex.emulator.accounts import ALICE_ID, BOB_ID
 from webex.emulator.cloud import Cloud
+from webex.ids import to_uuid
 from webex.realtime.events import Event
 from webex.realtime.listening import Listening
 
@@ -36,3 +39,30 @@ async def shared_room(alice: AsyncWebex, *emails: str) -> str:
 async def take(events: Listening[Any], count: int = 1) -> list[Event[Any]]:
     """So many events, each handled."""
     return [await anext(events) for _ in range(count)]
+
+
+def activity(cloud: Cloud, room_id: str, verb: str = "post", **more: Any) -> dict[str, Any]:
+    """An activity of Alice's, in the clear, that the cloud knows nothing of."""
+    return {
+        "id": str(uuid4()),
+        "objectType": "activity",
+        "verb": verb,
+        "published": cloud.iso(cloud.now()),
+        "actor": {"objectType": "person", "id": ALICE_ID, "entryUUID": ALICE_ID, "entryEmail": "alice@example.com"},
+        "object": {"objectType": "comment", "displayName": "in the clear"},
+        "target": {"objectType": "conversation", "id": to_uuid(room_id), "tags": []},
+        **more,
+    }
+
+
+def tell(cloud: Cloud, data: dict[str, Any], **more: Any) -> None:
+    """Send an event to Bob's devices."""
+    with cloud.lock:
+        cloud.mercury.push([BOB_ID], data, **more)
+
+
+async def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Wait until something holds that happens in another thread."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
