@@ -93,6 +93,16 @@ def test_many_requests_travel_together() -> None:
     run(main())
 
 
+def test_requests_of_the_same_moment_are_one_post() -> None:
+    async def main() -> None:
+        kms = FakeKMS()
+        await kms.channel.agree()
+        await asyncio.gather(*(kms.channel.request(retrieve(n)) for n in range(4)))
+        assert [len(messages) for messages in kms.posts] == [1, 4]
+
+    run(main())
+
+
 def test_the_channel_is_renewed_thirty_seconds_before_it_ends() -> None:
     async def main() -> None:
         kms = FakeKMS()
