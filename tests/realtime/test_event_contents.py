@@ -155,7 +155,7 @@ def test_a_reaction_is_neither_a_membership_nor_a_message(webex_cloud: Cloud) ->
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
-            reaction = {"objectType": "reaction2", "displayName": "celebrate", "hmac": "00"}
+            reaction = {"objectType": "reaction2", "id": BOB_ID, "displayName": "celebrate", "hmac": "00"}
             parent = {"id": "d3c1b8e0-93e5-11ef-8a4b-9c2f3e4d5c6b", "type": "reaction"}
             async with bob.listen() as events:
                 reacted = activity(webex_cloud, room, "add", object=reaction, parent=parent)

@@ -53,6 +53,13 @@ def test_a_changed_file_is_no_changed_room() -> None:
     assert (event.resource, event.event) == ("messages", "updated")
 
 
+def test_what_stands_in_a_deleted_messages_place_is_a_deleted_message() -> None:
+    (event,) = read("tombstone")
+    assert (event.resource, event.event) == ("messages", "deleted")
+    assert event.data.keys() == {"id", "personId", "personEmail", "roomId", "roomType"}
+    assert parse_id(event.data["id"]).id == ROWS["tombstone"]["activity"]["id"]
+
+
 def test_an_unknown_conversation_host_loses_no_event() -> None:
     (event,) = read("add_member when the conversation host is not in the catalog")
     assert (event.resource, event.event) == ("memberships", "created")

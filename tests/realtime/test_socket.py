@@ -122,11 +122,12 @@ def test_what_comes_before_the_state_frame_is_heard(webex_cloud: Cloud, monkeypa
 
 def test_a_ping_follows_the_state_frame_at_once(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
-        async with tapped(monkeypatch) as wire, client_of(webex_cloud, "bob") as bob, bob.messages.listen():
-            await wire.until(lambda: wire.line.pings)
-            (state,) = wire.line.of(STATE)
-            assert [frame["type"] for frame in wire.line.sent[:3]] == ["authorization", "ack", "ping"]
-            assert wire.line.acknowledged[0] == state["id"]
+        async with tapped(monkeypatch) as wire, client_of(webex_cloud, "bob") as bob:
+            async with bob.messages.listen(ping_interval=3600):
+                await wire.until(lambda: wire.line.pings)
+                (state,) = wire.line.of(STATE)
+                assert [frame["type"] for frame in wire.line.sent[:3]] == ["authorization", "ack", "ping"]
+                assert wire.line.acknowledged[0] == state["id"]
 
     run(main())
 
