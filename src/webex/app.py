@@ -7,7 +7,7 @@ before the first call.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from webex.config import Config, load_config
@@ -65,7 +65,7 @@ class App:
         self._adopting: dict[str, TokenSet] = {}
         self._signed_in: dict[str, bool] = {}  # what `ready()` found, for `can_authorize`
         self._machines: Any = None  # of realtime: made when somebody listens
-        self._background: Any = None  # the loop that listens for blocking code, and the app in it
+        self.background: Any = None  # the loop that listens for blocking code, and the app in it
 
     # Making one
 
@@ -208,18 +208,17 @@ class App:
 
         return Conversations(self.machine(), tokens)
 
-    def listen(self, tokens: TokenSource, resources: tuple[str, ...], **options: Any) -> Any:
+    def listen(self, tokens: TokenSource, resources: Collection[str], **options: Any) -> Any:
         """A subscription in the style of this app."""
         if self.runtime.style == "async":
             return self.machine().listen(tokens, resources, **options)
-        from webex.realtime.background import Background
+        from webex.realtime.background import background_of
 
-        if self._background is None:
-            self._background = Background(App(self.config, "async", storage=self.storage))
+        background = background_of(self, lambda: App(self.config, "async", storage=self.storage))
         managed = self.is_managed(tokens)
-        source = self._background.app.tokens_of(self._key(tokens)) if managed else None
+        source = background.app.tokens_of(self._key(tokens)) if managed else None
         adopt = self.adopt_pending(self._key(tokens)) if managed else None
-        return self._background.listen(tokens, source, adopt, resources, options)
+        return background.listen(tokens, source, adopt, resources, options)
 
     # Signing in and out
 
@@ -395,7 +394,7 @@ class App:
         """End listening, wait for refreshes under way, then close what is open."""
         if self._machines is not None:
             await self._machines.aclose()
-        background, self._background = self._background, None
+        background, self.background = self.background, None
         if background is not None:
             background.close()
         await self.runtime.aclose()

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from webex.realtime.background import BlockingListening
     from webex.realtime.conversations import Conversations
     from webex.realtime.listening import Listening
+    from webex.realtime.options import ListenOptions
 
 __all__ = ["AsyncWebex", "Webex"]
 
@@ -239,12 +240,12 @@ class AsyncWebex(_View):
 
     # What happens
 
-    def listen(self, resources: Sequence[str] = EVERYTHING, **options: Any) -> Listening[Any]:
+    def listen(self, resources: str | Sequence[str] = EVERYTHING, **options: Unpack[ListenOptions]) -> Listening[Any]:
         """Hear of everything that happens to this person, in real time and decrypted, over one socket.
 
         `resources` also knows `typing`. Options as for `client.messages.listen`.
         """
-        return self._app.listen(self._tokens, tuple(resources), **options)  # type: ignore[no-any-return]  # by style
+        return self._app.listen(self._tokens, resources, **options)  # type: ignore[no-any-return]  # by style
 
     @property
     def conversations(self) -> Conversations:
@@ -437,9 +438,11 @@ class Webex(_View):
 
     # What happens
 
-    def listen(self, resources: Sequence[str] = EVERYTHING, **options: Any) -> BlockingListening[Any]:
+    def listen(
+        self, resources: str | Sequence[str] = EVERYTHING, **options: Unpack[ListenOptions]
+    ) -> BlockingListening[Any]:
         """Hear of everything that happens to this person; see `AsyncWebex.listen`. A background thread listens."""
-        return self._app.listen(self._tokens, tuple(resources), **options)  # type: ignore[no-any-return]  # by style
+        return self._app.listen(self._tokens, resources, **options)  # type: ignore[no-any-return]  # by style
 
     # Any other call
 

@@ -5,7 +5,6 @@ A Hydra id is base64url without padding of `ciscospark://CLUSTER/KIND/ID` (core-
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from typing import Final, NamedTuple
@@ -27,6 +26,8 @@ __all__ = [
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _PREFIX: Final = "ciscospark://"
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+_PADDING: Final = (b"", b"", b"==", b"=")
 _CLUSTERLESS: Final = frozenset({"PEOPLE", "ORGANIZATION"})
 
 
@@ -44,17 +45,17 @@ class HydraId(NamedTuple):
 def base64url_encode(data: bytes | str) -> str:
     """URL-safe base64 without padding (RFC 4648 §5); text is encoded as UTF-8."""
     raw = data.encode() if isinstance(data, str) else data
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(raw, newline=False).rstrip(b"=").translate(_URL_SAFE).decode("ascii")
 
 
 def base64url_decode(text: str | bytes) -> bytes:
     """The bytes of base64 in either alphabet, padded or not; `ValueError` when it is none."""
-    raw = text.encode("ascii", "replace") if isinstance(text, str) else text
-    raw = raw.rstrip(b"=").translate(_STANDARD)
-    if len(raw) % 4 == 1:
+    raw = (text.encode("ascii", "replace") if isinstance(text, str) else text).rstrip(b"=").translate(_STANDARD)
+    odd = len(raw) % 4
+    if odd == 1:
         raise ValueError("not base64url text")
     try:
-        return binascii.a2b_base64(raw + b"=" * (-len(raw) % 4), strict_mode=True)
+        return binascii.a2b_base64(raw + _PADDING[odd] if odd else raw, strict_mode=True)
     except binascii.Error:
         raise ValueError("not base64url text") from None
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.encryption.vectors import load
 from webex.encryption import jose
-from webex.encryption.content import key_url_of, open_activity, reaction_hmac, seal_activity
+from webex.encryption.content import key_url_of, key_urls_of, open_activity, reaction_hmac, seal_activity
 from webex.encryption.jose import BadTokenError, Cipher
 from webex.encryption.kms_identity import check_static_key, read_static_key
 from webex.encryption.scr import SCR
@@ -185,7 +185,7 @@ def test_errors_of_the_channel() -> None:
 
 def _opened(wire: Any, cipher: Cipher) -> tuple[Any, DecryptionError | None]:
     activity = msgspec.json.decode(msgspec.json.encode(wire))
-    error = open_activity(activity, lambda url: cipher)
+    error = open_activity(activity, dict.fromkeys(key_urls_of(activity), cipher))
     return activity, error
 
 

@@ -200,9 +200,9 @@ def test_who_was_removed_can_not_read_on(webex_cloud: Cloud) -> None:
             after = key_of(webex_cloud, room).uri
             assert after != before
             assert not webex_cloud.kms.may_read(to_uuid(me), after)
-            await bob.conversations._listener.keep_open()
+            way = await bob.conversations._connected()
             with pytest.raises(KMSError) as refused:
-                await bob.conversations._listener.keys.get(after)
+                await way.keys.get(after)
             assert refused.value.status == 403
 
     run(main())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from webex.api.generated import attachment_actions, memberships, rooms
 from webex.api.resource import AsyncResource, Resource
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from webex.http.types import TokenSource
     from webex.realtime.background import BlockingListening
     from webex.realtime.listening import Listening
+    from webex.realtime.options import ListenOptions
 
 __all__ = ["AsyncAttachmentActions", "AsyncMemberships", "AsyncRooms", "AttachmentActions", "Memberships", "Rooms"]
 
@@ -26,7 +27,7 @@ class Listens(Protocol):
         ...
 
 
-def listen(resource: AsyncResource | Resource, name: str, options: dict[str, Any]) -> Any:
+def listen(resource: AsyncResource | Resource, name: str, **options: Unpack[ListenOptions]) -> Any:
     """A subscription to what happens to one resource."""
     session: Session = resource._session
     if session.listens is None or session.tokens is None:
@@ -39,9 +40,9 @@ class AsyncRooms(rooms.AsyncRooms):
 
     __slots__ = ()
 
-    def listen(self, **options: Any) -> Listening[Room]:
+    def listen(self, **options: Unpack[ListenOptions]) -> Listening[Room]:
         """Hear of new and changed rooms: `created`, `updated`. Options as for `client.messages.listen`."""
-        stream: Listening[Room] = listen(self, "rooms", options)
+        stream: Listening[Room] = listen(self, "rooms", **options)
         return stream
 
 
@@ -50,9 +51,9 @@ class Rooms(rooms.Rooms):
 
     __slots__ = ()
 
-    def listen(self, **options: Any) -> BlockingListening[Room]:
+    def listen(self, **options: Unpack[ListenOptions]) -> BlockingListening[Room]:
         """Hear of new and changed rooms; see `AsyncRooms.listen`."""
-        stream: BlockingListening[Room] = listen(self, "rooms", options)
+        stream: BlockingListening[Room] = listen(self, "rooms", **options)
         return stream
 
 
@@ -61,9 +62,9 @@ class AsyncMemberships(memberships.AsyncMemberships):
 
     __slots__ = ()
 
-    def listen(self, **options: Any) -> Listening[Membership]:
+    def listen(self, **options: Unpack[ListenOptions]) -> Listening[Membership]:
         """Hear who comes and goes: `created`, `updated`, `deleted`, `seen`. Options as for `client.messages.listen`."""
-        stream: Listening[Membership] = listen(self, "memberships", options)
+        stream: Listening[Membership] = listen(self, "memberships", **options)
         return stream
 
 
@@ -72,9 +73,9 @@ class Memberships(memberships.Memberships):
 
     __slots__ = ()
 
-    def listen(self, **options: Any) -> BlockingListening[Membership]:
+    def listen(self, **options: Unpack[ListenOptions]) -> BlockingListening[Membership]:
         """Hear who comes and goes; see `AsyncMemberships.listen`."""
-        stream: BlockingListening[Membership] = listen(self, "memberships", options)
+        stream: BlockingListening[Membership] = listen(self, "memberships", **options)
         return stream
 
 
@@ -83,9 +84,9 @@ class AsyncAttachmentActions(attachment_actions.AsyncAttachmentActions):
 
     __slots__ = ()
 
-    def listen(self, **options: Any) -> Listening[AttachmentAction]:
+    def listen(self, **options: Unpack[ListenOptions]) -> Listening[AttachmentAction]:
         """Hear what people submit with cards: `created`. Options as for `client.messages.listen`."""
-        stream: Listening[AttachmentAction] = listen(self, "attachmentActions", options)
+        stream: Listening[AttachmentAction] = listen(self, "attachmentActions", **options)
         return stream
 
 
@@ -94,7 +95,7 @@ class AttachmentActions(attachment_actions.AttachmentActions):
 
     __slots__ = ()
 
-    def listen(self, **options: Any) -> BlockingListening[AttachmentAction]:
+    def listen(self, **options: Unpack[ListenOptions]) -> BlockingListening[AttachmentAction]:
         """Hear what people submit with cards; see `AsyncAttachmentActions.listen`."""
-        stream: BlockingListening[AttachmentAction] = listen(self, "attachmentActions", options)
+        stream: BlockingListening[AttachmentAction] = listen(self, "attachmentActions", **options)
         return stream

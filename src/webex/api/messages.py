@@ -6,7 +6,7 @@ import builtins
 import mimetypes
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import urlsplit
 
 from webex.api import cards
@@ -25,6 +25,7 @@ from webex.http.types import Part, Request
 if TYPE_CHECKING:
     from webex.realtime.background import BlockingListening
     from webex.realtime.listening import Listening
+    from webex.realtime.options import ListenOptions
 
 __all__ = ["AsyncMessages", "Messages"]
 
@@ -171,14 +172,14 @@ class AsyncMessages(generated.AsyncMessages):
         fields = _fields(room_id, to_person_id, to_person_email, text, markdown, parent_id, UNSET)
         return await _create(self._session, fields, files, None, True, None)
 
-    def listen(self, **options: Any) -> Listening[Message]:
+    def listen(self, **options: Unpack[ListenOptions]) -> Listening[Message]:
         """Hear of messages in real time, decrypted: `created`, `updated`, `deleted`; and `gap`, where some were lost.
 
         Options: `device_name` (each process needs its own), `max_queue` and `overflow` (`wait`, `drop_oldest`,
         `raise`) for slow consumers, `catch_up` (False, or how many seconds back to look at most; a day),
         `ephemeral` (a device that lasts only as long as this process).
         """
-        stream: Listening[Message] = listen(self, "messages", options)
+        stream: Listening[Message] = listen(self, "messages", **options)
         return stream
 
 
@@ -220,9 +221,9 @@ class Messages(generated.Messages):
         fields = _fields(room_id, to_person_id, to_person_email, text, markdown, parent_id, UNSET)
         return self._drive(_create(self._session, fields, files, None, True, None))
 
-    def listen(self, **options: Any) -> BlockingListening[Message]:
+    def listen(self, **options: Unpack[ListenOptions]) -> BlockingListening[Message]:
         """Hear of messages in real time, decrypted; see `AsyncMessages.listen`."""
-        stream: BlockingListening[Message] = listen(self, "messages", options)
+        stream: BlockingListening[Message] = listen(self, "messages", **options)
         return stream
 
 

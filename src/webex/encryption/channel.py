@@ -64,6 +64,10 @@ class _Renegotiate(Exception):
     """The channel's key is no longer known to the key service."""
 
 
+class _AskAgain(Exception):
+    """The socket that would have brought the answer is gone."""
+
+
 class _Context:
     """One agreed key, until it runs out."""
 
@@ -114,6 +118,8 @@ class KMSChannel:
                         self.forget(context)  # it may be the channel that is dead
                     continue
                 answer = future.result()
+            except _AskAgain:
+                continue
             except _Renegotiate:
                 self.forget(context)
                 if renewed:
@@ -176,6 +182,12 @@ class KMSChannel:
             except BadTokenError as error:
                 self.unmatched += 1
                 _logger.warning("an answer of the key service was dropped: %s", error)
+
+    def reconnected(self) -> None:
+        """There is another socket: ask again for what the one before may have taken with it."""
+        for future in (*(waiting.future for waiting in self._waiting.values()), self._agreement):
+            if future is not None and not future.done():
+                future.set_exception(_AskAgain())
 
     async def close(self) -> None:
         """End what is under way; whoever waits gets a `KMSError`."""
@@ -303,7 +315,10 @@ class KMSChannel:
                 if not pending.done():
                     timeouts += 1
                     continue
-                answer = pending.result()
+                try:
+                    answer = pending.result()
+                except _AskAgain:
+                    continue
                 if answer.get("status") == 401 and not reauthorized:
                     reauthorized = True
                     if await self._link.renew_bearer():

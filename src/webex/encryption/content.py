@@ -6,8 +6,8 @@ guessed, and the others stay readable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -27,12 +27,16 @@ _TEXTS: Final[dict[str, tuple[str, ...]]] = {
     "submit": (),
     "link": ("displayName", "sslr"),
 }
+Ciphers: TypeAlias = Mapping[str, Cipher | DecryptionError]  # by key URL; or why a key could not be had
 _SEALED_OUT: Final = frozenset({"comment", "content", "file", "conversation", "reaction2", "submit"})
 
 
 def key_url_of(activity: Mapping[str, Any]) -> str | None:
     """The URL of the key that an activity was sealed with; None when it was not."""
-    for holder in (activity, activity.get("object"), activity.get("target")):
+    url = activity.get("encryptionKeyUrl")
+    if isinstance(url, str) and url:
+        return url
+    for holder in (activity.get("object"), activity.get("target")):
         if isinstance(holder, dict):
             url = holder.get("encryptionKeyUrl")
             if isinstance(url, str) and url:
@@ -40,30 +44,30 @@ def key_url_of(activity: Mapping[str, Any]) -> str | None:
     return None
 
 
-def key_urls_of(activity: Mapping[str, Any]) -> set[str]:
-    """Every key that is needed to read an activity; files may have keys of their own."""
-    urls = {url} if (url := key_url_of(activity)) is not None else set()
+def key_urls_of(activity: Mapping[str, Any]) -> list[str]:
+    """Every key that is needed to read an activity, each once; files may have keys of their own."""
+    url = key_url_of(activity)
+    urls = [] if url is None else [url]
     content = activity.get("object")
-    if isinstance(content, dict):
-        for file in _items(content.get("files")):
+    if isinstance(content, dict) and "files" in content:
+        for file in _items(content["files"]):
             own = file.get("encryptionKeyUrl")
-            if isinstance(own, str) and own:
-                urls.add(own)
+            if isinstance(own, str) and own and own not in urls:
+                urls.append(own)
     return urls
 
 
-def open_activity(
-    activity: dict[str, Any], cipher_of: Callable[[str], Cipher | DecryptionError]
-) -> DecryptionError | None:
+def open_activity(activity: dict[str, Any], ciphers: Ciphers) -> DecryptionError | None:
     """Open every sealed field in place; the first error, when a field could not be opened and was taken out.
 
-    SCRs become `SCR` objects, `inputs` of a card plain data, cards plain data.
+    `ciphers` has an entry for each of `key_urls_of`. SCRs become `SCR` objects, `inputs` of a card plain data, cards
+    plain data.
     """
     url = key_url_of(activity)
     content = activity.get("object")
     if url is None or not isinstance(content, dict):
         return None
-    opener = _Opener(cipher_of)
+    opener = _Opener(ciphers)
     opener.open_object(content, url)
     parent = activity.get("target")
     if isinstance(parent, dict) and _looks_sealed(parent.get("displayName")):
@@ -87,20 +91,21 @@ def seal_activity(activity: dict[str, Any], cipher: Cipher, key_url: str) -> dic
 class _Opener:
     """Opens one activity, and remembers the first error."""
 
-    __slots__ = ("_cipher_of", "error")
+    __slots__ = ("_ciphers", "error")
 
-    def __init__(self, cipher_of: Callable[[str], Cipher | DecryptionError]) -> None:
-        self._cipher_of = cipher_of
+    def __init__(self, ciphers: Ciphers) -> None:
+        self._ciphers = ciphers
         self.error: DecryptionError | None = None
 
     def open_object(self, content: dict[str, Any], url: str) -> None:
-        cipher = self._cipher_of(url)
+        cipher = self._cipher(url)
         kind = content.get("objectType")
         texts = _TEXTS.get(kind) if isinstance(kind, str) else None
         if texts is None:  # of a person, say: not sealed, though the activity names a key
             texts = tuple(name for name in ("displayName", "content") if _looks_sealed(content.get(name)))
         for name in texts:
-            self._text(content, name, cipher)
+            if content.get(name):
+                self._text(content, name, cipher)
         if kind == "comment" and content.get("cards"):
             self._cards(content, cipher)
         elif kind == "submit" and content.get("inputs"):
@@ -111,6 +116,9 @@ class _Opener:
             for link in _items(content.get("links")):
                 for name in _TEXTS["link"]:
                     self._text(link, name, cipher)
+
+    def _cipher(self, url: str) -> Cipher | DecryptionError:
+        return self._ciphers.get(url) or DecryptionError("The key is not at hand.")
 
     def _plain(self, value: Any, cipher: Cipher | DecryptionError) -> str | None:
         if isinstance(cipher, DecryptionError):
@@ -156,7 +164,7 @@ class _Opener:
 
     def _file(self, file: dict[str, Any], url: str) -> None:
         own = file.get("encryptionKeyUrl")
-        cipher = self._cipher_of(own if isinstance(own, str) and own else url)
+        cipher = self._cipher(own if isinstance(own, str) and own else url)
         for name in ("displayName", "content"):
             self._text(file, name, cipher)
         for holder in (file, file.get("image")):

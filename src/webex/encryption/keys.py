@@ -56,15 +56,19 @@ class KeyRing:
 
 
 class UserKeys:
-    """One user's keys. `storage`, where given, is one that encrypts: keys never rest in the clear."""
+    """One user's keys. `storage`, where given, is one that encrypts: keys never rest in the clear.
+
+    `user` is the person's UUID: it has to be set before a key is asked for.
+    """
 
     def __init__(self, user: str, channel: KMSChannel, ring: KeyRing, storage: StorageAccess | None = None) -> None:
-        self._user, self._channel, self._ring, self._storage = user, channel, ring, storage
+        self.user = user
+        self._channel, self._ring, self._storage = channel, ring, storage
         self._fetching: dict[str, asyncio.Task[Cipher]] = {}
 
     def cached(self, url: str) -> Cipher | None:
         """The key, if it is at hand."""
-        return self._ring.find(self._user, url)
+        return self._ring.find(self.user, url)
 
     async def get(self, url: str) -> Cipher:
         """The key; callers at the same time share one request. `KMSError` when the key service refuses."""
@@ -89,7 +93,7 @@ class UserKeys:
         if not isinstance(url, str):
             raise KMSError("The key service made a key without a name.")
         cipher = Cipher(secret_of(keys[0]))
-        self._ring.keep(self._user, url, cipher)
+        self._ring.keep(self.user, url, cipher)
         return url, cipher
 
     async def bind(self, url: str, resource_url: str) -> None:
@@ -118,7 +122,7 @@ class UserKeys:
 
     def drop(self, url: str) -> None:
         """Keep a key no longer (it was revoked)."""
-        self._ring.drop(self._user, url)
+        self._ring.drop(self.user, url)
 
     async def close(self) -> None:
         """End the requests under way."""
@@ -132,11 +136,11 @@ class UserKeys:
             stored = await self._storage.get_or_none(_NAMESPACE, self._name(url))
             with suppress(KMSError):  # what can't be read is asked for anew
                 cipher = Cipher(secret_of(stored))
-                self._ring.keep(self._user, url, cipher)
+                self._ring.keep(self.user, url, cipher)
                 return cipher
         key = await self._retrieve(url)
         cipher = Cipher(secret_of(key))
-        self._ring.keep(self._user, url, cipher)
+        self._ring.keep(self.user, url, cipher)
         if self._storage is not None:
             await self._storage.put(_NAMESPACE, self._name(url), {"jwk": {"kty": "oct", "k": key["jwk"]["k"]}})
         return cipher
@@ -152,7 +156,7 @@ class UserKeys:
         return key
 
     def _name(self, url: str) -> str:
-        return f"{self._user}/{base64url_encode(url)}"
+        return f"{self.user}/{base64url_encode(url)}"
 
     def _landed(self, url: str, task: asyncio.Task[Cipher]) -> None:
         self._fetching.pop(url, None)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from webex.errors import ApiError, ConfigurationError, DecodeError
+from webex.errors import ApiError, ConfigurationError, DecodeError, TransportError
 from webex.http.types import Response
 from webex.ids import parse_id
 
@@ -38,23 +38,33 @@ class Missed:
     complete: bool
 
 
-async def find_missed(door: CatchUpDoor, since: str, *, is_bot: bool) -> Missed:
-    """Everything since a moment (ISO 8601), the oldest first."""
+async def find_missed(door: CatchUpDoor, since: str, *, is_bot: bool, by_rest: bool = False) -> Missed:
+    """Everything since a moment (ISO 8601), the oldest first.
+
+    A conversation service that is out of order for a moment raises `TransportError` or `ApiError`, unless `by_rest`
+    says that REST is to be asked then; one that can't list at all is replaced by REST at once.
+    """
     try:
-        found = [activity async for activity in _from_conversations(door, since)]
+        found, complete = await _from_conversations(door, since)
         # Whoever lists the deletion itself need not be told by the stone in the message's place.
         deleted = {(each.get("object") or {}).get("id") for each in found if each.get("verb") == "delete"}
         found = [each for each in found if each.get("verb") != "tombstone" or each["id"] not in deleted]
-        complete = True
-    except (ApiError, ConfigurationError, DecodeError) as error:
+    except (ApiError, TransportError, ConfigurationError, DecodeError) as error:
+        passing = isinstance(error, TransportError) or (
+            isinstance(error, ApiError) and (error.status >= 500 or error.status == 429)
+        )
+        if passing and not by_rest:
+            raise
         _logger.info("the conversation service can't list what was missed (%s); asking REST", type(error).__name__)
         found = [activity async for activity in _from_rest(door, since, is_bot=is_bot)]
         complete = False
+    found = [activity for activity in found if isinstance(activity.get("id"), str)]
     found.sort(key=lambda activity: str(activity.get("published", "")))
     return Missed(found, complete)
 
 
-async def _from_conversations(door: CatchUpDoor, since: str) -> AsyncIterator[dict[str, Any]]:
+async def _from_conversations(door: CatchUpDoor, since: str) -> tuple[list[dict[str, Any]], bool]:
+    """What the conversation service lists, of every cluster, and whether that is all."""
     base = await door.url_of("conversation")
     params = {
         "sinceDate": _millis(since),
@@ -64,56 +74,76 @@ async def _from_conversations(door: CatchUpDoor, since: str) -> AsyncIterator[di
         "personRefresh": "true",
         "uuidEntryFormat": "true",
     }
-    listed = (await door.send("GET", f"{base}/conversations", params=params)).json()
-    for conversation in _items(listed):
-        url = conversation.get("url")
-        if not isinstance(url, str):
-            raise DecodeError("A conversation came without its URL.")
-        async for activity in _activities(door, url, since):
-            yield activity
+    found: list[dict[str, Any]] = []
+    complete = True
+    lists, asked = [f"{base}/conversations"], set[str]()
+    while lists:
+        url = lists.pop()
+        asked.add(url)
+        listed = (await door.send("GET", url, params=params)).json()
+        conversations = _items(listed)
+        complete = complete and len(conversations) < _ROOMS
+        others = listed.get("additionalUrls")
+        for other in others if isinstance(others, list) else ():
+            if isinstance(other, str) and other.partition("?")[0] not in asked:
+                lists.append(other.partition("?")[0])
+        for conversation in conversations:
+            more, whole = await _activities(door, _url_of(conversation), since)
+            found += more
+            complete = complete and whole
+    return found, complete and not await _was_left(door, base, since)
 
 
-async def _activities(door: CatchUpDoor, url: str, since: str) -> AsyncIterator[dict[str, Any]]:
-    """All activities of one conversation since a moment, in pages that go forward."""
-    seen: set[str] = set()
+async def _was_left(door: CatchUpDoor, base: str, since: str) -> bool:
+    """Whether this person may have left a conversation meanwhile: what happened there nobody lists any more."""
+    listed = (await door.send("GET", f"{base}/conversations/left", params={"sinceDate": _millis(since)})).json()
+    return any(
+        not isinstance(when := conversation.get("lastReadableActivityDate"), str) or when >= since
+        for conversation in _items(listed)
+    )
+
+
+async def _activities(door: CatchUpDoor, url: str, since: str) -> tuple[list[dict[str, Any]], bool]:
+    """All activities of one conversation since a moment, in pages that go forward, and whether that is all."""
+    found: dict[str, dict[str, Any]] = {}
     start = since
-    while len(seen) < _MOST:
+    while len(found) < _MOST:
         params = {"sinceDate": _millis(start), "activitiesLimit": _PAGE, "lastActivityFirst": "false"}
         page = _items((await door.send("GET", f"{url}/activities", params=params)).json())
-        fresh = [item for item in page if isinstance(item.get("id"), str) and item["id"] not in seen]
-        for activity in fresh:
-            seen.add(activity["id"])
-            yield activity
+        fresh = {item["id"]: item for item in page if isinstance(item.get("id"), str) and item["id"] not in found}
+        found |= fresh
         newest = max((str(item.get("published", "")) for item in page), default="")
-        if len(page) < _PAGE or not fresh or newest <= start:
-            return
+        if not fresh:
+            return list(found.values()), True
+        if newest <= start and len(page) > 1:
+            return list(found.values()), False  # more happened in one millisecond than a page holds
         start = newest
+    return list(found.values()), False
 
 
 async def _from_rest(door: CatchUpDoor, since: str, *, is_bot: bool) -> AsyncIterator[dict[str, Any]]:
     hydra = await door.url_of("hydra")
     rooms = (await door.send("GET", f"{hydra}/rooms", params={"sortBy": "lastactivity", "max": _ROOMS})).json()
     for room in _items(rooms):
-        if str(room.get("lastActivity", "")) < since:
+        if not isinstance(room.get("id"), str):
+            continue
+        if str(room.get("lastActivity") or since) < since:
             break
         params: dict[str, Any] = {"roomId": room["id"], "max": _PAGE}
         if is_bot and room.get("type") == "group":
             params["mentionedPeople"] = "me"
-        before: str | None = None
         while True:
-            page = _items(
-                (
-                    await door.send(
-                        "GET", f"{hydra}/messages", params={**params, **({"beforeMessage": before} if before else {})}
-                    )
-                ).json()
-            )
-            wanted = [message for message in page if str(message.get("created", "")) >= since]
-            for message in wanted:
-                yield as_activity(message, room)
-            if len(wanted) < _PAGE:
+            page = _items((await door.send("GET", f"{hydra}/messages", params=params)).json())
+            for message in page:
+                if str(message.get("created", "")) >= since:
+                    yield as_activity(message, room)
+            if (
+                not page
+                or str(page[-1].get("created", "")) < since
+                or page[-1].get("id") == params.get("beforeMessage")
+            ):
                 break
-            before = str(page[-1]["id"])
+            params["beforeMessage"] = page[-1]["id"]
 
 
 def as_activity(message: dict[str, Any], room: dict[str, Any]) -> dict[str, Any]:
@@ -147,6 +177,13 @@ def as_activity(message: dict[str, Any], room: dict[str, Any]) -> dict[str, Any]
     if message.get("parentId"):
         activity["parent"] = {"id": parse_id(message["parentId"]).id, "type": "reply"}
     return activity
+
+
+def _url_of(conversation: dict[str, Any]) -> str:
+    url = conversation.get("url")
+    if not isinstance(url, str):
+        raise DecodeError("A conversation came without its URL.")
+    return url
 
 
 def _items(data: Any) -> list[dict[str, Any]]:

@@ -16,13 +16,24 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from webex.encryption.content import seal_activity
 from webex.encryption.jose import Cipher
 from webex.encryption.scr import SCR
-from webex.errors import ApiError, ConfigurationError, DecodeError, EncryptionError, FileError, KMSError, NotFoundError
+from webex.errors import (
+    ApiError,
+    ConfigurationError,
+    DeadlineError,
+    DecodeError,
+    EncryptionError,
+    FileError,
+    KMSError,
+    NotFoundError,
+    TransportError,
+)
 from webex.http.sources import check_size, source_of
 from webex.http.types import Request
 from webex.ids import person_uuid, to_hydra_id, to_uuid
@@ -43,10 +54,6 @@ class Conversations:
 
     def __init__(self, machine: Machine, tokens: TokenSource) -> None:
         self._machine, self._tokens = machine, tokens
-
-    @property
-    def _listener(self) -> Listener:
-        return self._machine.listener(self._tokens)
 
     # Messages
 
@@ -115,11 +122,12 @@ class Conversations:
         scr = file.get("scr")
         if not isinstance(scr, SCR) or scr.loc is None:
             raise EncryptionError("This file has no description that could be opened.")
+        listener = await self._connected()
         target = Path(to)
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(descriptor, "wb") as written:
-                async with aclosing(scr.decrypt(self._fetch(scr.loc))) as pieces:  # type: ignore[type-var]  # a generator
+                async with aclosing(scr.decrypt(self._fetch(listener, scr.loc))) as pieces:  # type: ignore[type-var]  # a generator
                     async for piece in pieces:
                         await asyncio.to_thread(written.write, piece)
             await asyncio.to_thread(os.replace, temporary, target)
@@ -213,8 +221,14 @@ class Conversations:
     # How it is done
 
     async def _connected(self) -> Listener:
-        listener = self._listener
-        await listener.keep_open()
+        """The way to the key service; it lives as long as the app, whether somebody listens or not."""
+        limit = self._machine.config.timeout
+        listener = self._machine.sender(self._tokens)
+        try:
+            async with asyncio.timeout(limit):
+                await listener.keep_open()
+        except TimeoutError:
+            raise DeadlineError(f"No connection to the key service within {limit:g} s; nothing was sent.") from None
         return listener
 
     async def _url(self, listener: Listener, room: str) -> str:
@@ -281,7 +295,7 @@ class Conversations:
                 known = listener.room_keys[room]
             else:
                 known = (key_url, str(resource or ""))
-                listener.room_keys[room] = known
+                listener.keep_room_key(room, known)
         try:
             return known[0], await listener.keys.get(known[0]), known[1]
         except KMSError as error:
@@ -320,7 +334,7 @@ class Conversations:
         answer = (await listener.door.send("POST", f"{url}/activities", json=body)).json()
         if not resource and isinstance(answer, dict) and answer.get("kmsMessage"):
             resource = listener.channel.open_relayed(answer["kmsMessage"]).get("resource", {}).get("uri")
-        listener.room_keys[room] = (key_url, str(resource or ""))
+        listener.keep_room_key(room, (key_url, str(resource or "")))
 
     async def _upload(self, listener: Listener, room: str, source: Any, scr: SCR) -> int:
         url = await self._url(listener, room)
@@ -360,23 +374,33 @@ class Conversations:
         finally:
             sealed.close()
 
-    async def _fetch(self, url: str) -> AsyncIterator[bytes]:
+    async def _fetch(self, listener: Listener, url: str) -> AsyncIterator[bytes]:
         """The sealed bytes, by a signed address where the file service gives one."""
-        address = url
-        parts = url.partition("/v1/")
-        with suppress(ApiError, ConfigurationError, DecodeError):
-            base = await self._listener.door.url_of("files")
-            origin = base.partition("/v1")[0] if url.startswith(base.partition("/v1")[0]) else parts[0]
-            body = {"endpoints": [url]}
-            found = (await self._listener.door.send("POST", f"{origin}/v1/download/endpoints", json=body)).json()
-            address = str(found["endpoints"][url]) if isinstance(found, dict) and found.get("endpoints") else url
-        stream = await self._machine.pipeline.stream(
-            Request("GET", address, auth="none" if address != url else "token", headers={"accept": "*/*"}),
-            self._tokens,
-        )
+        pipeline, address = self._machine.pipeline, url
+        trusted = pipeline.hosts.may_receive_token(url)
+        if not trusted and not _is_public(url):  # whoever sent the file chose the address
+            raise EncryptionError("The file's address leads to no file service; it was not fetched.")
+        if trusted:
+            with suppress(ApiError, TransportError, DecodeError, KeyError, TypeError):
+                door = f"{url.partition('/v1/')[0]}/v1/download/endpoints"
+                found = (await listener.door.send("POST", door, json={"endpoints": [url]})).json()
+                address = str(found["endpoints"][url])
+        auth: Literal["none", "token"] = "token" if trusted and address == url else "none"
+        stream = await pipeline.stream(Request("GET", address, auth=auth, headers={"accept": "*/*"}), self._tokens)
         async with stream:
             async for piece in stream.chunks():
                 yield piece
+
+
+def _is_public(url: str) -> bool:
+    """Whether an address is https, and that of a named host in a domain."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    last = host.rpartition(".")[2]
+    return parts.scheme == "https" and "@" not in parts.netloc and "." in host and last.isascii() and last.isalpha()
 
 
 async def _pieces(file: Any) -> AsyncIterator[bytes]:

@@ -2,49 +2,83 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from webex.realtime.intake import Intake
+    from webex.realtime.listening import Listening
 
 
 class Delivery:
     """Counts who still has to handle an activity. `message_ids` are the frames that brought it (none: catch-up)."""
 
-    __slots__ = ("_intake", "abandoned", "activity_id", "durable", "handed", "message_ids", "pending", "published")
+    __slots__ = (
+        "_finished",
+        "_handed",
+        "_intake",
+        "_left",
+        "_pending",
+        "activity_id",
+        "durable",
+        "message_ids",
+        "published",
+        "told_only",
+    )
 
     def __init__(
-        self, intake: Intake, activity_id: str, published: str, message_ids: list[str], *, durable: bool
+        self,
+        intake: Intake,
+        activity_id: str,
+        published: str,
+        message_id: str | None,
+        pending: int,
+        *,
+        durable: bool,
+        told_only: bool = False,
     ) -> None:
         self._intake = intake
         self.activity_id, self.published = activity_id, published
-        self.message_ids = message_ids
+        self.message_ids = [message_id] if message_id is not None else []
+        self._pending = pending
         self.durable = durable
-        self.pending = 0
-        self.abandoned = False
-        self.handed = False
+        self.told_only = told_only  # it is no activity: nothing to write down, acknowledge or send again
+        self._finished: set[Listening[Any]] = set()
+        self._left: set[Listening[Any]] = set()
+        self._handed = told_only
 
     async def hand(self) -> None:
         """It is given to a handler: written down before the handler sees it."""
-        if not self.handed:
+        if not self._handed:
+            self._handed = True
             await self._intake.journal.hand(self.activity_id, self.published)
-            self.handed = True
 
     def hand_now(self) -> None:
         """The same, where nothing has to be written."""
-        if not self.handed:
-            self.handed = True
+        if not self._handed:
+            self._handed = True
             self._intake.journal.hand_in_memory(self.activity_id, self.published)
 
-    def finish(self) -> None:
+    def finish(self, subscription: Listening[Any]) -> None:
         """One more subscription is done with it."""
-        self.pending -= 1
-        if self.pending == 0:
+        self._pending -= 1
+        if self._pending or self._left:
+            self._finished.add(subscription)
+        if not self._pending and not self.told_only:
             self._intake.finished(self)
 
-    def abandon(self) -> None:
+    def abandon(self, subscription: Listening[Any]) -> None:
         """A subscription left it unhandled: it is not acknowledged, and comes again."""
-        self.abandoned = True
-        self.pending -= 1
-        if self.pending == 0:
+        self._left.add(subscription)
+        self._pending -= 1
+        if not self._pending and not self.told_only:
             self._intake.finished(self)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether somebody left it unhandled."""
+        return bool(self._left)
+
+    @property
+    def finished_by(self) -> set[Listening[Any]]:
+        """Those who need not get it again."""
+        return self._finished - self._left

@@ -52,7 +52,7 @@ class Device:
     org_id: str = ""
     etag: str | None = None
     record: dict[str, Any] = field(default_factory=dict, repr=False)
-    fresh: bool = False  # registered just now, so that the cloud holds nothing for it
+    fresh: bool = False  # the cloud holds nothing from before it, and that was not listed yet
 
     @property
     def developer_features(self) -> dict[str, Any]:
@@ -86,10 +86,11 @@ class Devices:
         """The registration: the one at hand, the stored one (refreshed), or a new one."""
         if self.current is not None:
             return self.current
-        stored = await self._storage.get_or_none(NAMESPACE, self._key)
+        stored = await self._storage.get_or_none(NAMESPACE, self._key) if self._ttl is None else None
         if isinstance(stored, dict):
             try:
                 self.current = _read(stored["record"], stored.get("etag"))
+                self.current.fresh = bool(stored.get("fresh"))
             except (DecodeError, KeyError):
                 _logger.debug("the stored device can't be read; registering anew")
             else:
@@ -137,6 +138,7 @@ class Devices:
             features["developer"] = (device.record.get("features") or {}).get("developer", [])
             record = {**record, "features": features}
         refreshed = _read(record, etag)
+        refreshed.fresh = device.fresh
         await self._keep(refreshed)
         return refreshed
 
@@ -155,7 +157,15 @@ class Devices:
     async def forget(self) -> None:
         """Forget it here."""
         self.current = None
-        await self._storage.delete(NAMESPACE, self._key)
+        if self._ttl is None:
+            await self._storage.delete(NAMESPACE, self._key)
+
+    async def caught_up(self) -> None:
+        """What was missed before this registration was listed: from now on the cloud keeps what is not acknowledged."""
+        device = self.current
+        if device is not None and device.fresh:
+            device.fresh = False
+            await self._keep(device)
 
     async def _post(self) -> Response:
         url = await self._door.url_of("wdm")
@@ -196,11 +206,15 @@ class Devices:
             body["ttl"] = self._ttl
         return body
 
+    @staticmethod
+    def _stored(device: Device) -> dict[str, Any]:
+        return {"record": device.record, "etag": device.etag, "fresh": device.fresh}
+
     async def _keep(self, device: Device) -> None:
         self.current = device
         if self._ttl is None:
             try:
-                await self._storage.put(NAMESPACE, self._key, {"record": device.record, "etag": device.etag})
+                await self._storage.put(NAMESPACE, self._key, self._stored(device))
             except WebexError:
                 _logger.warning("the device could not be stored; the next start registers another one", exc_info=True)
 

@@ -6,9 +6,9 @@ where the JS SDK tells of a new message; a reaction is no membership.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
@@ -18,10 +18,13 @@ from webex.ids import public_id
 
 if TYPE_CHECKING:
     from webex.errors import DecryptionError
+    from webex.realtime.delivery import Delivery
+    from webex.realtime.listening import Listening
 
 T = TypeVar("T")
 
 _CARD: Final = "application/vnd.microsoft.card.adaptive"
+_RARE: Final = frozenset({"mentions", "groupMentions", "files", "cards"})
 
 
 class Gap(Model):
@@ -48,6 +51,7 @@ MODELS: Final[dict[str, type[Model]]] = {
     "typing": Typing,
     "gap": Gap,
 }
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 RESOURCES: Final = ("messages", "rooms", "memberships", "attachmentActions")
 
 
@@ -60,39 +64,110 @@ class Occurrence(NamedTuple):
     data: dict[str, Any]
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(slots=True, frozen=True)
+class Audience:
+    """What all events of one listening user have in common."""
+
+    person_id: str = ""
+    org_id: str = ""
+    since: datetime = _NEVER  # when listening began
+    user_key: str | None = None
+
+
 class Event(Generic[T]):
     """Something that happened.
 
-    `resource` and `event` are the public names (`messages`, `created`); `data` is the model of the resource; `created`
-    is when listening began, as in webhooks, and `published` when it happened. `redelivered`: it was handed out before
-    and never acknowledged. With `decryption_error` set, what could not be decrypted is missing in `data`.
+    `resource` and `event` are the public names (`messages`, `created`); `data` is the model of the resource, `raw` the
+    same in the names of the wire. `redelivered`: it was handed out before and never acknowledged. With
+    `decryption_error` set, what could not be decrypted is missing in `data`. `files` of a message are for
+    `client.conversations.download`.
     """
 
-    resource: str
-    event: str
-    actor_id: str | None
-    created_by: str
-    org_id: str
-    created: datetime
-    published: datetime | None = None
-    activity_id: str = ""
-    user_key: str | None = None
-    redelivered: bool = False
-    decryption_error: DecryptionError | None = None
-    owned_by: str = "creator"
-    status: str = "active"
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)  # the data in the names of the wire
-    files: list[dict[str, Any]] = field(default_factory=list, repr=False)  # of a message: for `conversations.download`
-    _data: Any = field(default=None, repr=False)
-    _acknowledge: Callable[[], None] | None = field(default=None, repr=False)
+    __slots__ = (
+        "_activity",
+        "_actor",
+        "_audience",
+        "_data",
+        "_in_hand",
+        "_published",
+        "activity_id",
+        "decryption_error",
+        "event",
+        "raw",
+        "redelivered",
+        "resource",
+    )
+
+    def __init__(
+        self,
+        occurrence: Occurrence,
+        audience: Audience,
+        activity: Mapping[str, Any],
+        *,
+        redelivered: bool = False,
+        decryption_error: DecryptionError | None = None,
+    ) -> None:
+        self.resource, self.event, self._actor, self.raw = occurrence
+        self._audience = audience
+        self.activity_id: str = activity.get("id", "")
+        self._published: Any = activity.get("published")
+        content = activity.get("object")
+        self._activity = activity if isinstance(content, dict) and "files" in content else None
+        self.redelivered, self.decryption_error = redelivered, decryption_error
+        self._data: Any = None
+        self._in_hand: tuple[Delivery, Listening[Any]] | None = None  # until it is acknowledged or left
 
     @property
     def data(self) -> T:
         """The model of the resource."""
         if self._data is None:
-            self._data = from_data(MODELS[self.resource], dict(self.raw))
+            self._data = from_data(MODELS[self.resource], self.raw)
         return self._data  # type: ignore[no-any-return]  # T is the model of this resource
+
+    @property
+    def actor_id(self) -> str | None:
+        """The id of the person whose doing it is."""
+        return person_id(self._actor) if self._actor else None
+
+    @property
+    def created_by(self) -> str:
+        """The id of the person who listens."""
+        return self._audience.person_id
+
+    @property
+    def org_id(self) -> str:
+        """The organization of the person who listens, as REST names it."""
+        return self._audience.org_id
+
+    @property
+    def user_key(self) -> str | None:
+        """The key of the person who listens, where an integration has one."""
+        return self._audience.user_key
+
+    @property
+    def created(self) -> datetime:
+        """When listening began, as in webhooks."""
+        return self._audience.since
+
+    @property
+    def published(self) -> datetime | None:
+        """When it happened, by the cloud's clock."""
+        try:
+            return datetime.fromisoformat(self._published)
+        except (TypeError, ValueError):
+            return None
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """The files of a message, each for `client.conversations.download`."""
+        if self._activity is None:
+            return []
+        files = self._activity["object"]["files"]
+        return [
+            {"encryptionKeyUrl": self._activity.get("encryptionKeyUrl"), **item}
+            for item in (files.get("items") or () if isinstance(files, dict) else ())
+            if isinstance(item, dict)
+        ]
 
     def __repr__(self) -> str:
         marks = [name for name in ("redelivered", "decryption_error") if getattr(self, name)]
@@ -100,9 +175,9 @@ class Event(Generic[T]):
 
     def ack(self) -> None:
         """It is handled: the cloud need not send it again. Happens by itself when the next one is asked for."""
-        acknowledge, self._acknowledge = self._acknowledge, None
-        if acknowledge is not None:
-            acknowledge()
+        in_hand, self._in_hand = self._in_hand, None
+        if in_hand is not None:
+            in_hand[0].finish(in_hand[1])
 
     def to_dict(self) -> dict[str, Any]:
         """The public envelope, as plain data."""
@@ -110,8 +185,8 @@ class Event(Generic[T]):
             "createdBy": self.created_by,
             "orgId": self.org_id,
             "resource": self.resource,
-            "ownedBy": self.owned_by,
-            "status": self.status,
+            "ownedBy": "creator",
+            "status": "active",
             "created": self.created.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "event": self.event,
             "actorId": self.actor_id,
@@ -130,7 +205,8 @@ class Reader:
 
     def read(self, activity: Mapping[str, Any]) -> list[Occurrence]:
         """The events that an (opened) activity stands for."""
-        reader = _VERBS.get(str(activity.get("verb")))
+        verb = activity.get("verb")
+        reader = _VERBS.get(verb) if isinstance(verb, str) else None
         if reader is None:
             return []
         try:
@@ -193,40 +269,49 @@ def room_type(tags: Any) -> str:
     return "direct" if "ONE_ON_ONE" in (tags or ()) else "group"
 
 
-def _post(activity: _Activity) -> Iterator[Occurrence]:
-    edited = activity.parent.get("type") == "edit"
-    yield activity.made("messages", "updated" if edited else "created", _message(activity, edited))
+def _post(activity: _Activity) -> tuple[Occurrence]:
+    edited = bool(activity.parent) and activity.parent.get("type") == "edit"
+    data = _message(activity, edited)
+    return (Occurrence("messages", "updated" if edited else "created", activity.actor_uuid, data),)
 
 
 def _message(activity: _Activity, edited: bool) -> dict[str, Any]:
-    content, parent = activity.object, activity.parent
+    """A message in the names of the wire; only what there is. By far the most frequent of all."""
+    content, parent, actor, cluster = activity.object, activity.parent, activity.actor, activity.cluster
     message = str(parent["id"]) if edited else activity.id
-    reply = parent.get("type") == "reply"
-    mentions = [
-        person_id(str(item.get("entryUUID") or item["id"]))
-        for item in (content.get("mentions") or {}).get("items") or ()
-    ]
+    data: dict[str, Any] = {
+        "id": public_id("MESSAGE", message, cluster),
+        "roomId": _room_id(activity.target["id"], cluster),
+        "roomType": room_type(activity.target.get("tags")),
+        "personId": person_id(uuid_of(actor)),
+        "updated" if edited else "created": activity.published,
+    }
+    for name, value in (
+        ("text", content.get("displayName")),
+        ("html", content.get("content")),
+        ("personEmail", email_of(actor)),
+    ):
+        if value is not None:
+            data[name] = value
+    if parent and parent.get("type") == "reply":
+        data["parentId"] = public_id("MESSAGE", str(parent["id"]), cluster)
+    if content.keys() & _RARE:
+        _add_rare(data, activity, message)
+    return data
+
+
+def _add_rare(data: dict[str, Any], activity: _Activity, message: str) -> None:
+    """Mentions, files and cards of a message."""
+    content = activity.object
+    mentions = [person_id(uuid_of(item)) for item in (content.get("mentions") or {}).get("items") or ()]
     groups = [item.get("groupType") for item in (content.get("groupMentions") or {}).get("items") or ()]
     files = [
         f"{activity.hydra}/contents/{activity.public('CONTENT', f'{message}/{index}')}"
         for index in range(len((content.get("files") or {}).get("items") or ()))
     ]
     cards = [{"contentType": _CARD, "content": card} for card in content.get("cards") or ()]
-    return {
-        "id": activity.public("MESSAGE", message),
-        "roomId": activity.public("ROOM", activity.target["id"]),
-        "roomType": room_type(activity.target.get("tags")),
-        "parentId": activity.public("MESSAGE", str(parent["id"])) if reply else None,
-        "text": content.get("displayName"),
-        "html": content.get("content"),
-        "files": files or None,
-        "personId": person_id(activity.actor_uuid),
-        "personEmail": email_of(activity.actor),
-        "mentionedPeople": mentions or None,
-        "mentionedGroups": groups or None,
-        "attachments": cards or None,
-        "updated" if edited else "created": activity.published,
-    }
+    found = {"mentionedPeople": mentions, "mentionedGroups": groups, "files": files, "attachments": cards}
+    data.update({name: items for name, items in found.items() if items})
 
 
 def email_of(person: Mapping[str, Any]) -> str | None:
@@ -376,7 +461,7 @@ def _card_action(activity: _Activity) -> Iterator[Occurrence]:
     )
 
 
-_VERBS: Final[dict[str, Callable[[_Activity], Iterator[Occurrence]]]] = {
+_VERBS: Final[dict[str, Callable[[_Activity], Iterable[Occurrence]]]] = {
     "post": _post,
     "share": _post,
     "delete": _delete,

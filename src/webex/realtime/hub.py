@@ -7,18 +7,21 @@ has a socket of their own, which comes back by itself; what ends for good (a sig
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
-from webex.errors import ConfigurationError, WebexError
+from webex.errors import ConfigurationError
 from webex.ids import person_uuid
+from webex.realtime.options import checked_resources, split_options
 from webex.realtime.tasks import Tasks
 
 if TYPE_CHECKING:
     from webex.realtime.events import Event
     from webex.realtime.health import Health
     from webex.realtime.listening import Listening
+    from webex.realtime.options import ListenOptions
 
 _EVERYTHING: Final = ("messages", "rooms", "memberships", "attachmentActions")
 
@@ -32,16 +35,25 @@ class RealtimeHub:
     """
 
     def __init__(
-        self, integration: Any, resources: Sequence[str] = _EVERYTHING, *, starting: int = 50, **options: Any
+        self,
+        integration: Any,
+        resources: Sequence[str] = _EVERYTHING,
+        *,
+        starting: int = 50,
+        **options: Unpack[ListenOptions],
     ) -> None:
         app: Any = getattr(integration, "_app", None)
         if app is None or app.runtime.style != "async":
             raise ConfigurationError("RealtimeHub takes an AsyncIntegration.")
         self._app = app
-        self._resources, self._options = tuple(resources), options
+        self._resources, self._options = checked_resources(resources), options
+        split_options(options)
         self._listening: dict[str, Listening[Any]] = {}
+        self._forwarding: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, BaseException] = {}
-        self._queue: asyncio.Queue[tuple[Event[Any], asyncio.Event]] = asyncio.Queue(maxsize=1000)
+        self._ready: deque[tuple[str, Event[Any], asyncio.Future[None]]] = deque()  # at most one event a user
+        self._woken = asyncio.Event()
+        self._closed = False
         self._gate = asyncio.Semaphore(starting)
         self._tasks = Tasks()
         self.on_failure: Callable[[str, BaseException], None] | None = None  # a user is heard no more, and why
@@ -56,6 +68,8 @@ class RealtimeHub:
         key = person_uuid(user_key)
         if key in self._listening:
             return
+        if self._closed:
+            raise ConfigurationError("This hub is closed.")
         listening = self._app.listen(self._app.tokens_of(key), self._resources, **self._options)
         self._listening[key] = listening
         try:
@@ -65,7 +79,7 @@ class RealtimeHub:
             self._listening.pop(key, None)
             raise
         self._failed.pop(key, None)
-        self._tasks.start(self._forward(key, listening))
+        self._forwarding[key] = self._tasks.start(self._forward(key, listening))
 
     async def add_all(self, user_keys: Iterable[str]) -> dict[str, BaseException]:
         """Listen to all of these; gives those who could not be listened to, and why."""
@@ -75,7 +89,11 @@ class RealtimeHub:
 
     async def remove(self, user_key: str) -> None:
         """Listen to a user no more."""
-        listening = self._listening.pop(person_uuid(user_key), None)
+        key = person_uuid(user_key)
+        listening, forwarding = self._listening.pop(key, None), self._forwarding.pop(key, None)
+        if forwarding is not None:
+            forwarding.cancel()
+            await asyncio.wait({forwarding})
         if listening is not None:
             await listening.stop_listening()
 
@@ -89,14 +107,33 @@ class RealtimeHub:
         return self._failed.get(person_uuid(user_key))
 
     async def events(self) -> AsyncIterator[Event[Any]]:
-        """The events of all users; `event.user_key` says whose."""
-        while True:
-            event, handled = await self._queue.get()
-            yield event
-            handled.set()
+        """The events of all users; `event.user_key` says whose. Ends when the hub is closed.
+
+        Whoever breaks off leaves the event in hand unhandled: it is the next one of its user.
+        """
+        while not self._closed:
+            if not self._ready:
+                self._woken.clear()
+                await self._woken.wait()
+                continue
+            key, event, handled = self._ready.popleft()
+            if handled.done():
+                continue  # its user is listened to no more
+            finished = False
+            try:
+                yield event
+                finished = True
+            finally:
+                if finished:
+                    if not handled.done():
+                        handled.set_result(None)
+                else:
+                    self._ready.appendleft((key, event, handled))
 
     async def aclose(self) -> None:
         """End all listening; what is in hand stays unacknowledged."""
+        self._closed = True
+        self._woken.set()
         listening, self._listening = self._listening, {}
         await self._tasks.close()
         await asyncio.gather(*(each.stop_listening() for each in listening.values()), return_exceptions=True)
@@ -112,12 +149,17 @@ class RealtimeHub:
     async def _forward(self, key: str, listening: Listening[Any]) -> None:
         try:
             async for event in listening:
-                handled = asyncio.Event()
-                await self._queue.put((event, handled))
-                await handled.wait()
-        except WebexError as error:
-            self._failed[key] = error
-            self._listening.pop(key, None)
+                handled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._ready.append((key, event, handled))
+                self._woken.set()
+                try:
+                    await handled
+                finally:
+                    handled.cancel()
+        except Exception as error:
+            if self._listening.get(key) is listening:
+                self._failed[key] = error
+                del self._listening[key], self._forwarding[key]
             await listening.stop_listening()
             if self.on_failure is not None:
                 self.on_failure(key, error)

@@ -9,18 +9,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from webex.encryption.content import key_urls_of, open_activity
+from webex.encryption.content import Ciphers, key_urls_of, open_activity
 from webex.encryption.jose import Cipher
-from webex.errors import ApiError, DecryptionError, KMSError, KMSIdentityError, TransportError, WebexError
+from webex.errors import (
+    ApiError,
+    DecryptionError,
+    KMSError,
+    KMSIdentityError,
+    KMSTimeoutError,
+    TransportError,
+    WebexError,
+)
 from webex.ids import to_hydra_id
 from webex.realtime.catchup import find_missed
 from webex.realtime.delivery import Delivery
-from webex.realtime.events import Event, Occurrence, Reader, person_id
+from webex.realtime.events import Audience, Event, Occurrence, Reader
 from webex.realtime.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -32,10 +41,17 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("webex.realtime")
 
-_KEY_TRIES: Final = 5
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+_FIRST_KEY_PAUSE: Final = 0.2
+_KEY_PATIENCE: Final = 900.0  # seconds that a room waits for a key service that can't be reached
+_CLOUD_KEEPS: Final = 600.0  # seconds that the cloud surely keeps what is unacknowledged (about 15 minutes)
+_GRACE: Final = 5.0  # seconds after the start in which further subscriptions may come
+_REST_AFTER: Final = 3  # tries of the conversation service before REST is asked for what was missed
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 32.0
-_MOST_HELD: Final = 10_000  # frames that wait while a gap is filled
+_MOST_HELD: Final = 10_000  # activities that wait while a gap is filled, or for their keys
+_MOST_PARTLY: Final = 1_024
 _OVERLAP: Final = 30.0  # seconds that a catch-up looks back further, for activities that were published out of order
 
 
@@ -51,184 +67,223 @@ class Intake:
         *,
         ack: Callable[[str], None],
         again: Callable[[], None],
+        caught_up: Callable[[], None],
         now: Callable[[], float],
         catch_up_limit: float,
     ) -> None:
         self.journal, self.keys, self.health = journal, keys, health
-        self._door, self.ack, self._again, self._now = door, ack, again, now
+        self._door, self.ack, self._again, self._caught_up, self._now = door, ack, again, caught_up, now
         self._catch_up_limit = catch_up_limit
         self.reader = Reader("", lambda url: "us")
-        self.me = self.org = ""
+        self.audience = Audience()
         self.is_bot = False
-        self.listening_since = datetime.now(UTC)
+        self.clock_offset = 0.0  # seconds by which the cloud's clock is ahead of ours
         self.subscriptions: list[Listening[Any]] = []
-        self.again_because: str | None = None  # a gap that was found while another was being filled
         self._open: dict[str, Delivery] = {}  # activities on their way
-        self._lanes: dict[str, deque[tuple[dict[str, Any], str | None]]] = {}
+        self._partly: dict[str, set[Listening[Any]]] = {}  # left by one subscription, and who had handled it by then
+        self._lanes: dict[str, deque[tuple[dict[str, Any], str | None]]] = {}  # by room, what waits for a key
+        self._waiting = 0  # activities in all lanes
         self._held: list[tuple[dict[str, Any], str | None]] | None = None  # what came live while catching up
         self._skipped = False  # frames were left unacknowledged, because nobody took them
         self._filling: asyncio.Task[None] | None = None
+        self._gaps: list[str] = []  # why something has to be listed
+        self._calling_again = False  # the socket is being closed, so that the cloud sends again
+        self._unheard = False  # something was left unacknowledged that a subscription yet to come may want
+        self._neglected: float | None = None  # since when something is left unacknowledged, by the loop's clock
+        self._began = 0.0  # when listening began, by the loop's clock
         self._room = asyncio.Event()
         self._tasks = Tasks()
+
+    def begin(self) -> None:
+        """The listener starts."""
+        self._began = _clock()
 
     async def close(self) -> None:
         """End what is under way; it stays unacknowledged."""
         await self._tasks.close()
         self._lanes.clear()
         self._open.clear()
+        self._waiting = 0
         self._held, self._skipped = None, False
+        self._gaps.clear()
+        self._calling_again, self._unheard, self._neglected = False, False, None
+
+    def reconnected(self, because: str | None) -> None:
+        """A new socket is ready, and brings what is unacknowledged; `because`: why that can't be all."""
+        self._skipped = self._calling_again = self._unheard = False
+        since, self._neglected = self._neglected, None
+        if because is None and since is not None and _clock() - since > _CLOUD_KEEPS:
+            because = "some events were left unacknowledged for longer than the cloud keeps them"
+        if because is not None:
+            self.catch_up(because)
+        self.drained()
+
+    def attached(self) -> None:
+        """There is one more subscription: have the cloud send what was left for it."""
+        if self._unheard:
+            self._unheard = False
+            self._call_again()
 
     def finished(self, delivery: Delivery) -> None:
         """All subscriptions are done with an activity."""
-        self._open.pop(delivery.activity_id, None)
+        activity_id = delivery.activity_id
+        self._open.pop(activity_id, None)
         if delivery.abandoned:
+            self.journal.left(activity_id)
+            self._leave()
+            if had := delivery.finished_by:
+                self._partly[activity_id] = had
+                if len(self._partly) > _MOST_PARTLY:
+                    del self._partly[next(iter(self._partly))]
             return
-        self.journal.done(delivery.activity_id, delivery.published)
+        self.journal.done(activity_id, delivery.published)
         for message_id in delivery.message_ids:
-            self._ack(message_id)
+            self.ack(message_id)
 
     def drained(self) -> None:
-        """A subscription has room again: have the cloud send what was left unacknowledged."""
-        self._room.set()
-        if self._skipped and not self._is_full():
-            self._skipped = False
+        """There may be room again: have the cloud send what was left unacknowledged."""
+        if not self._is_full():
+            self._room.set()
+            if self._skipped:
+                self._call_again()
+
+    def _call_again(self) -> None:
+        if not self._calling_again:
+            self._calling_again = True
             self._again()
+
+    def _leave(self) -> None:
+        """Something stays unacknowledged."""
+        self._unheard = True
+        if self._neglected is None:
+            self._neglected = _clock()
 
     def gap(self, reason: str, since: str | None = None, until: str | None = None) -> Event[Any]:
         """An event that tells of what could not be heard."""
         data = {"reason": reason, "since": since, "until": until}
         found = {name: value for name, value in data.items() if value is not None}
-        return self._event(Occurrence("gap", "gap", "", found), {}, "")
+        return Event(Occurrence("gap", "gap", "", found), self.audience, {})
 
     def take(self, activity: dict[str, Any], message_id: str | None, *, listed: bool = False) -> None:
+        """Take an activity: of the frame `message_id`, or `listed` by a catch-up."""
+        if not self.subscriptions:
+            return  # it stays unacknowledged: whoever listens later has a right to it
         activity_id: str = activity["id"]
-        if self.journal.is_done(activity_id):
-            if not listed:
-                self.health.repeats_dropped += 1
-            self._ack(message_id)
-            return
         open_one = self._open.get(activity_id)
-        if open_one is not None:
+        if open_one is not None or self.journal.is_done(activity_id):
             if not listed:
                 self.health.repeats_dropped += 1
-            if message_id is not None and message_id not in open_one.message_ids:
-                open_one.message_ids.append(message_id)
+            self._repeated(open_one, message_id)
             return
         if self._held is not None and not listed:
             if len(self._held) < _MOST_HELD:
                 self._held.append((activity, message_id))
-            else:  # it stays unacknowledged, and the history has it
-                self.again_because = "more came than could be held while a gap was filled"
+            else:  # they stay unacknowledged, and the history has them
+                self._held.clear()
+                self._gaps.append("more came than could be held while a gap was filled")
             return
         if self._skipped or self._is_full():
             self._skipped = True  # it stays unacknowledged, and so does all after it, until there is room
+            self._leave()
             return
-        room = str((activity.get("target") or activity.get("object") or {}).get("id"))
-        lane = self._lanes.get(room)
-        if lane is not None:
-            lane.append((activity, message_id))
+        if self._lanes and (lane := self._lanes.get(_room_of(activity))) is not None:
+            self._line_up(lane, activity, message_id)
             return
-        if all(self.keys.cached(url) is not None for url in key_urls_of(activity)):
-            self._deliver(activity, message_id, {})
-            return
-        self._lanes[room] = deque([(activity, message_id)])
-        self._tasks.start(self._lane(room))
+        ciphers: dict[str, Cipher] = {}
+        for url in key_urls_of(activity):
+            cipher = self.keys.cached(url)
+            if cipher is None:
+                room = _room_of(activity)
+                lane = self._lanes[room] = deque()
+                self._line_up(lane, activity, message_id)
+                self._tasks.start(self._lane(room, lane))
+                return
+            ciphers[url] = cipher
+        self._deliver(activity, message_id, ciphers)
 
-    async def _lane(self, room: str) -> None:
+    def _repeated(self, open_one: Delivery | None, message_id: str | None) -> None:
+        """Acknowledge a repeat: now if it was handled, else together with the first."""
+        if message_id is None:
+            return
+        if open_one is None:
+            self.ack(message_id)
+        elif message_id not in open_one.message_ids:
+            open_one.message_ids.append(message_id)
+
+    def _line_up(
+        self, lane: deque[tuple[dict[str, Any], str | None]], activity: dict[str, Any], message_id: str | None
+    ) -> None:
+        lane.append((activity, message_id))
+        self.journal.arrived(activity["id"], _published(activity))
+        self._waiting += 1
+
+    async def _lane(self, room: str, lane: deque[tuple[dict[str, Any], str | None]]) -> None:
         """Fetch the keys that one room waits for, and let its activities go in their order."""
-        lane = self._lanes[room]
         try:
             while lane:
                 activity, message_id = lane[0]
-                failures: dict[str, DecryptionError] = {}
-                for url in key_urls_of(activity):
-                    try:
-                        await self._key(url)
-                    except (WebexError, OSError) as error:
-                        failures[url] = DecryptionError(f"The key could not be had: {error}")
-                        failures[url].__cause__ = error
+                ciphers = {url: await self._key(url) for url in key_urls_of(activity)}
                 lane.popleft()
-                self._deliver(activity, message_id, failures)
+                self._waiting -= 1
+                try:
+                    self._deliver(activity, message_id, ciphers)
+                except Exception:  # it stays unacknowledged; those behind it go on
+                    _logger.exception("an activity could not be delivered")
+                    self._leave()
         finally:
+            self._waiting -= len(lane)
             self._lanes.pop(room, None)
+        self.drained()
 
-    async def _key(self, url: str) -> Cipher:
-        for attempt in range(_KEY_TRIES):
+    async def _key(self, url: str) -> Cipher | DecryptionError:
+        """The key, or why there is none; a key service that can't be reached is waited for."""
+        pause, end = _FIRST_KEY_PAUSE, _clock() + _KEY_PATIENCE
+        while True:
             try:
                 return await self.keys.get(url)
-            except DecryptionError:
-                raise
             except (WebexError, OSError) as error:
-                refused = isinstance(error, KMSIdentityError) or (
-                    isinstance(error, KMSError) and error.status is not None
-                )
-                if refused or attempt == _KEY_TRIES - 1:
-                    raise
-                await asyncio.sleep(min(0.2 * 2**attempt, 5.0))
-        raise AssertionError("unreachable")
+                if _is_final(error) or _clock() > end:
+                    failure = DecryptionError(f"The key could not be had: {error}")
+                    failure.__cause__ = error
+                    return failure
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
-    def _deliver(
-        self, activity: dict[str, Any], message_id: str | None, failures: Mapping[str, DecryptionError]
-    ) -> None:
-        activity_id = activity["id"]
-        if self.journal.is_done(activity_id) or activity_id in self._open:
-            self._ack(message_id)
+    def _deliver(self, activity: dict[str, Any], message_id: str | None, ciphers: Ciphers) -> None:
+        activity_id: str = activity["id"]
+        open_one = self._open.get(activity_id)
+        if open_one is not None or self.journal.is_done(activity_id):  # it came twice into a lane
+            self._repeated(open_one, message_id)
             return
-
-        def cipher_of(url: str) -> Cipher | DecryptionError:
-            failed = failures.get(url)
-            if failed is not None:
-                return failed
-            return self.keys.cached(url) or DecryptionError("The key is not at hand.")
-
-        failure = open_activity(activity, cipher_of)
-        published = str(activity.get("published") or "")
-        occurrences = self.reader.read(activity)
-        wanted = [
-            (subscription, occurrence)
-            for occurrence in occurrences
-            for subscription in self.subscriptions
-            if occurrence.resource in subscription.resources
-        ]
+        failure = open_activity(activity, ciphers)
         if failure is not None:
             self.health.undecryptable += 1
+        published = _published(activity)
+        had = self._partly.pop(activity_id, None) if self._partly else None
+        wanted = [
+            (subscription, occurrence)
+            for occurrence in self.reader.read(activity)
+            for subscription in self.subscriptions
+            if occurrence.resource in subscription.resources and (had is None or subscription not in had)
+        ]
         if not wanted:
+            if _clock() - self._began < _GRACE:  # who subscribes in a moment may want it
+                self._leave()
+                return
             self.journal.done(activity_id, published)
-            self._ack(message_id)
+            if message_id is not None:
+                self.ack(message_id)
             return
-        self.health.last_event = datetime.now(UTC)
-        redelivered = self.journal.was_in_hand(activity_id)
-        message_ids = [message_id] if message_id is not None else []
-        delivery = Delivery(self, activity_id, published, message_ids, durable=self.journal.durable)
-        delivery.pending = len(wanted)
+        self.health.heard_at = self._now()
+        delivery = Delivery(self, activity_id, published, message_id, len(wanted), durable=self.journal.durable)
         self._open[activity_id] = delivery
+        redelivered = self.journal.was_in_hand(activity_id)
+        self.journal.arrived(activity_id, published)
         for subscription, occurrence in wanted:
-            event = self._event(occurrence, activity, published)
-            event.redelivered = redelivered
-            event.decryption_error = failure
-            event._acknowledge = delivery.finish
+            event: Event[Any] = Event(
+                occurrence, self.audience, activity, redelivered=redelivered, decryption_error=failure
+            )
             subscription.offer(event, delivery)
-
-    def _event(self, occurrence: Occurrence, activity: Mapping[str, Any], published: str) -> Event[Any]:
-        content = activity.get("object")
-        files = content.get("files") if isinstance(content, dict) else None
-        return Event(
-            resource=occurrence.resource,
-            event=occurrence.event,
-            actor_id=person_id(occurrence.actor) if occurrence.actor else None,
-            created_by=self.me,
-            org_id=self.org,
-            created=self.listening_since,
-            published=_moment(published),
-            activity_id=str(activity.get("id", "")),
-            user_key=self.health.user_key,
-            raw=occurrence.data,
-            files=[
-                {"encryptionKeyUrl": activity.get("encryptionKeyUrl"), **item}
-                for item in (files.get("items") or () if isinstance(files, dict) else ())
-                if isinstance(item, dict)
-            ],
-        )
 
     def typing(self, data: Mapping[str, Any], kind: str) -> None:
         actor = data.get("actor") or {}
@@ -241,93 +296,120 @@ class Intake:
             "roomId": to_hydra_id("ROOM", room),
         }
         verb = "started" if kind == "status.start_typing" else "stopped"
-        event = self._event(Occurrence("typing", verb, person, raw), {}, "")
+        event: Event[Any] = Event(Occurrence("typing", verb, person, raw), self.audience, {})
         self._announce_to([each for each in self.subscriptions if "typing" in each.resources], event)
 
     def _announce_to(self, subscriptions: Iterable[Listening[Any]], event: Event[Any]) -> None:
         """Tell of something that is no activity: it is neither stored nor repeated."""
         for subscription in tuple(subscriptions):
-            delivery = Delivery(self, "", "", [], durable=False)
-            delivery.pending, delivery.handed = 1, True
-            subscription.offer(event, delivery)
+            subscription.offer(event, Delivery(self, "", "", None, 1, durable=False, told_only=True))
 
     # Catching up
 
     def catch_up(self, reason: str) -> None:
-        if self._filling is not None and not self._filling.done():
-            self.again_because = reason
-            return
-        self._held = []
-        self._filling = self._tasks.start(self._fill(reason))
+        """List what was missed since everything was handled; what comes live waits behind it."""
+        self._gaps.append(reason)
+        if self._filling is None or self._filling.done():
+            self._held = []
+            self._filling = self._tasks.start(self._fill())
 
-    async def _fill(self, reason: str) -> None:
-        since = self.journal.watermark
-        now = self.cloud_moment()
-        limit = _shifted(now, -self._catch_up_limit)
-        complete = since >= limit
-        found = 0
-        pause = _FIRST_PAUSE
+    async def _fill(self) -> None:
+        """Fill gaps, also those that are found meanwhile; only then let go what came live, for it is later."""
         try:
-            while self._catch_up_limit:
+            while self._gaps:
+                reason = self._gaps[-1]
+                self._gaps.clear()
+                since, until = self.journal.watermark, self.cloud_moment()
                 try:
-                    missed = await find_missed(self._door, _shifted(max(since, limit), -_OVERLAP), is_bot=self.is_bot)
-                except (TransportError, ApiError) as error:
-                    if isinstance(error, ApiError) and error.status < 500 and error.status != 429:
-                        complete = False
-                        break
-                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
-                    pause = min(pause * 2, _LONGEST_PAUSE)
-                    continue
-                complete = complete and missed.complete
-                for activity in missed.activities:
-                    if str(activity.get("published") or "") < self.journal.floor:
-                        continue  # from before anybody listened
-                    await self._until_room()
-                    found += not self.journal.is_done(activity["id"]) and activity["id"] not in self._open
-                    self.take(activity, None, listed=True)
+                    found, complete = await self._list_missed(since, until)
+                except Exception as error:  # whatever it is: then it is a gap
+                    _logger.warning("what was missed can't be listed (%s)", type(error).__name__, exc_info=error)
+                    found, complete = 0, False
+                if found:
+                    self.health.gaps_filled += 1
+                if not complete:
+                    self._announce_to(self.subscriptions, self.gap(reason, since, until))
+        except asyncio.CancelledError:
+            self._held = None  # the listener ends: what was held stays unacknowledged
+            raise
+        held, self._held = self._held or [], None
+        for activity, message_id in held:
+            self.take(activity, message_id)
+        self._caught_up()
+
+    async def _list_missed(self, since: str, until: str) -> tuple[int, bool]:
+        """How many were missed, and whether that is all there was."""
+        if not self._catch_up_limit:
+            return 0, False
+        limit = _shifted(until, -self._catch_up_limit)
+        start = _shifted(max(since, limit), -_OVERLAP)
+        pause, tries = _FIRST_PAUSE, 0
+        while True:
+            tries += 1
+            try:
+                missed = await find_missed(self._door, start, is_bot=self.is_bot, by_rest=tries > _REST_AFTER)
                 break
-            else:
-                complete = False
-        finally:
-            held, self._held = self._held or [], None
-            for activity, message_id in held:
-                self.take(activity, message_id)
-        if found:
-            self.health.gaps_filled += 1
-        if not complete:
-            self._announce_to(self.subscriptions, self.gap(reason, since, now))
-        again, self.again_because = self.again_because, None
-        if again is not None:
-            self._filling = None
-            self.catch_up(again)
+            except (TransportError, ApiError) as error:
+                if isinstance(error, ApiError) and error.status < 500 and error.status != 429:
+                    raise
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
+                pause = min(pause * 2, _LONGEST_PAUSE)
+        found = 0
+        for activity in missed.activities:
+            if _published(activity) < self.journal.floor:
+                continue  # from before anybody listened
+            await self._until_room()
+            found += not self.journal.is_done(activity["id"]) and activity["id"] not in self._open
+            self.take(activity, None, listed=True)
+        return found, missed.complete and since >= limit
 
     async def _until_room(self) -> None:
         while self._skipped or self._is_full():
             self._room.clear()
             await self._room.wait()
 
+    def is_long_ago(self, moment: str) -> bool:
+        """Whether the cloud may have let go of what was unacknowledged at that moment."""
+        return moment < _shifted(self.cloud_moment(), -_CLOUD_KEEPS)
+
     def _is_full(self) -> bool:
-        return any(subscription.is_full for subscription in self.subscriptions)
+        for subscription in self.subscriptions:
+            if subscription.is_full:
+                return True
+        return self._waiting >= _MOST_HELD
 
     def cloud_moment(self) -> str:
         """Now, by the cloud's clock, as the cloud writes it."""
-        return _iso(datetime.fromtimestamp(self._now(), UTC))
+        return _iso(datetime.fromtimestamp(self._now() + self.clock_offset, UTC))
 
-    def _ack(self, message_id: str | None) -> None:
-        if message_id is not None:
-            self.ack(message_id)
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether asking for a key again would be in vain."""
+    if isinstance(error, ApiError):
+        return error.status < 500 and error.status not in (408, 423, 429)
+    if isinstance(error, KMSTimeoutError | TransportError | OSError):
+        return False
+    return not isinstance(error, KMSError) or error.status is not None or isinstance(error, KMSIdentityError)
+
+
+def _room_of(activity: Mapping[str, Any]) -> str:
+    place = activity.get("target") or activity.get("object")
+    return str(place.get("id")) if isinstance(place, dict) else ""
+
+
+def _published(activity: Mapping[str, Any]) -> str:
+    """When it happened; empty where that can't be read."""
+    text = activity.get("published")
+    return text if isinstance(text, str) and _MOMENT.fullmatch(text) is not None else ""
 
 
 def _shifted(moment: str, seconds: float) -> str:
     shifted = datetime.fromtimestamp(datetime.fromisoformat(moment).timestamp() + seconds, UTC)
     return _iso(shifted)
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
 
 
 def _iso(moment: datetime) -> str:

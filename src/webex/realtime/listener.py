@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from webex.encryption.channel import KMSChannel
 from webex.encryption.keys import UserKeys
@@ -20,6 +22,7 @@ from webex.errors import (
     ApiError,
     ConfigurationError,
     ConnectionReplacedError,
+    DecodeError,
     NotSignedInError,
     RealtimeError,
     ReauthorizationRequiredError,
@@ -29,7 +32,7 @@ from webex.errors import (
 from webex.ids import to_hydra_id
 from webex.realtime.closing import Next, after_close, after_refusal
 from webex.realtime.device import Device, Devices
-from webex.realtime.events import Reader
+from webex.realtime.events import Audience, Reader
 from webex.realtime.health import Health
 from webex.realtime.intake import Intake
 from webex.realtime.journal import Journal
@@ -40,12 +43,14 @@ if TYPE_CHECKING:
     from webex.http.types import TokenSource
     from webex.realtime.listening import Listening
     from webex.realtime.machine import Machine
+    from webex.realtime.timers import Timer
 
 _logger = logging.getLogger("webex.realtime")
 
-_FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 32.0
+_MOST_ROOM_KEYS: Final = 1_000
 _LEFT_BEHIND: Final = 30.0  # seconds that an old socket may still bring frames after a switch-over
+_REFRESH_AGAIN: Final = 60.0  # seconds until a refresh of the device that failed is tried again
 _FATAL: Final = (NotSignedInError, ReauthorizationRequiredError, ConfigurationError, RealtimeError)
 
 
@@ -82,6 +87,17 @@ class _Link:
         return self._listener.machine.now()
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The options of a connection; see `ListenOptions`."""
+
+    ephemeral: bool = False
+    catch_up: float | bool = True
+    first_pause: float = 1.0
+    ping_interval: float = 15.0
+    pong_timeout: float = 14.0
+
+
 class Listener:
     """The one connection of a user and device name, shared by all subscriptions."""
 
@@ -92,27 +108,24 @@ class Listener:
         user_key: str | None,
         device_name: str,
         *,
-        ephemeral: bool = False,
-        catch_up: float | bool = True,
-        first_pause: float = _FIRST_PAUSE,
-        ping_interval: float = 15.0,
-        pong_timeout: float = 14.0,
+        sending: bool = False,
+        **options: Any,
     ) -> None:
         from webex.realtime.machine import UserDoor
 
         self.machine, self.tokens, self.user_key = machine, tokens, user_key
         self.door = UserDoor(machine, tokens)
-        owner = (machine.config.client_id or "", user_key or "", device_name)
-        self.journal = Journal(machine.storage, owner, durable=machine.durable and user_key is not None)
-        ttl = 1800 if ephemeral or not self.journal.durable else None
-        self.devices = Devices(self.door, machine.storage, owner, name=device_name, ttl=ttl)
+        self.options = opt = Connection(**options)
+        self._remembers = user_key is not None and not sending  # what it heard, beyond this process
+        self._owner = (machine.config.client_id or "", user_key or "", device_name)
+        self.journal = Journal(machine.storage, durable=machine.durable and self._remembers)
+        ttl = 1800 if opt.ephemeral or not self.journal.durable else None
+        self.devices = Devices(self.door, machine.storage, self._owner, name=device_name, ttl=ttl)
         self._multiple = ttl is not None
-        self._first_pause = first_pause
-        self._ping_interval, self._pong_timeout = ping_interval, pong_timeout
         self._link = _Link(self)
         self.channel = KMSChannel(self._link, roots=machine.kms_roots)
-        name = user_key or f"token-{id(tokens)}"
-        self.keys = UserKeys(name, self.channel, machine.keys, machine.key_storage)
+        kept = machine.key_storage if user_key is not None else None
+        self.keys = UserKeys("", self.channel, machine.keys, kept)
         self.health = Health(user_key)
         self.intake = Intake(
             self.journal,
@@ -121,11 +134,14 @@ class Listener:
             self.door,
             ack=self._ack,
             again=self._again,
+            caught_up=self._caught_up,
             now=machine.now,
-            catch_up_limit=86400.0 if catch_up is True else float(catch_up),
+            catch_up_limit=86400.0 if opt.catch_up is True else float(opt.catch_up),
         )
         self.room_keys: dict[str, tuple[str, str]] = {}  # conversation → key URL and resource, for sending
         self._kept_open = False
+        self._refreshing: Timer | None = None
+        self._resumed = False  # a socket was ready since this listener started
         self._task: asyncio.Task[None] | None = None
         self._up: asyncio.Future[None] | None = None
         self._socket: MercurySocket | None = None
@@ -134,6 +150,12 @@ class Listener:
         self._tasks = Tasks()
         self._fault: str | None = None  # why the next connection has to catch up
         self._lock = asyncio.Lock()
+
+    def keep_room_key(self, room: str, key: tuple[str, str]) -> None:
+        """Remember the key of a conversation; the oldest make room."""
+        self.room_keys[room] = key
+        if len(self.room_keys) > _MOST_ROOM_KEYS:
+            del self.room_keys[next(iter(self.room_keys))]
 
     # Subscriptions
 
@@ -145,11 +167,13 @@ class Listener:
         except BaseException:
             await self.detach(subscription)
             raise
+        self.intake.attached()
 
     async def detach(self, subscription: Listening[Any]) -> None:
         """A subscription hears no more; the last one ends the connection."""
         if subscription in self.intake.subscriptions:
             self.intake.subscriptions.remove(subscription)
+            self.intake.drained()
         if not self.intake.subscriptions and not self._kept_open:
             await self.stop()
 
@@ -159,6 +183,11 @@ class Listener:
         await self.ensure()
 
     @property
+    def is_running(self) -> bool:
+        """Whether it is connected, or tries to be."""
+        return self._task is not None and not self._task.done()
+
+    @property
     def user_id(self) -> str:
         """The UUID of the person; known once connected."""
         return self._link.user_id
@@ -166,36 +195,50 @@ class Listener:
     async def ensure(self) -> None:
         """Be connected; raises what makes it impossible."""
         async with self._lock:
-            if self._task is None or self._task.done():
+            if not self.is_running:
                 self._up = asyncio.get_running_loop().create_future()
                 self._up.add_done_callback(_seen)
+                self._resumed = False
+                self.intake.begin()
                 self._task = asyncio.get_running_loop().create_task(self._live())
         if self._up is not None:
             await asyncio.shield(self._up)
 
-    async def stop(self) -> None:
-        """End the connection and everything under way; keep what a later start needs."""
+    async def stop(self, error: WebexError | None = None) -> None:
+        """End the connection and everything under way; keep what a later start needs. Who waits gets `error`."""
+        if error is not None:
+            self._end(error)
+        ending = asyncio.ensure_future(self._stop())  # to the end, also when who waits for it is cancelled
+        ending.add_done_callback(_seen)
+        await asyncio.shield(ending)
+
+    async def _stop(self) -> None:
         async with self._lock:
             task, self._task = self._task, None
             if task is None:
                 return
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            if self._refreshing is not None:
+                self._refreshing.cancel()
             await self._tasks.close()
             await self.intake.close()
             await self.keys.close()
             await self.channel.close()
-            await self.journal.flush()
+            if self._remembers:
+                await self.journal.flush()
+            if self._up is not None and not self._up.done():
+                self._up.set_exception(RealtimeError("Listening was ended before it had begun."))
             if self._multiple:
                 try:
                     await self.devices.unregister()
-                except WebexError as error:
-                    _logger.info("the device could not be deleted: %s", type(error).__name__)
+                except WebexError as failure:
+                    _logger.info("the device could not be deleted: %s", type(failure).__name__)
 
     # The connection
 
     async def _live(self) -> None:
-        pause = self._first_pause
+        pause = self.options.first_pause
         while True:
             error: BaseException | None = None
             verdict = Next.RECONNECT
@@ -212,7 +255,7 @@ class Listener:
                 _logger.info("the socket %s: %s", closed, verdict.value)
                 error = self._fatal(verdict, closed)
                 if closed.ready:
-                    pause = self._first_pause
+                    pause = self.options.first_pause
             except _FATAL as fatal:
                 error = fatal
             except (WebexError, OSError) as failure:
@@ -223,6 +266,8 @@ class Listener:
                     retry_after = failure.retry_after
                     if failure.status in (401, 403):
                         error = failure if self._up is not None and not self._up.done() else None
+            except Exception:  # whatever it is, who listens must not wait for nothing
+                _logger.exception("the connection failed; it is made anew")
             finally:
                 self.health.connected_since = None
                 self._socket = None
@@ -239,7 +284,7 @@ class Listener:
             lived = asyncio.get_running_loop().time() - began
             wait = 0.0 if lived > pause and self._up is not None and self._up.done() else pause
             await asyncio.sleep(max(retry_after or 0.0, wait * random.uniform(0.5, 1.0)))  # noqa: S311  # jitter
-            pause = self._first_pause if lived > _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
+            pause = self.options.first_pause if lived > _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
 
     def _fatal(self, verdict: Next, closed: Closed) -> RealtimeError | None:
         if verdict is Next.REPLACED:
@@ -269,29 +314,33 @@ class Listener:
     async def _connect_and_serve(self) -> None:
         device = await self._prepare()
         socket = self._new_socket()
-        await socket.open(device.socket_url, await self.tokens.access_token(), multiple=self._multiple)
+        await self._open(socket, device)
         self._socket = socket
         self.health.connected_since = datetime.now(UTC)
         self.health.connections += 1
-        self._resume(socket, fresh=device.fresh)
-        device.fresh = False
+        await self._resume(socket, device)
         self._run = asyncio.ensure_future(socket.run())
-        timer = None
-        if self.devices.refresh_after is not None:
-            timer = self.machine.wheel.after(self.devices.refresh_after, self._refresh_device)
+        self._refresh_later(self.devices.refresh_after)
         if self._up is not None and not self._up.done():
             self._up.set_result(None)
         try:
             await self._serve()
         finally:
-            if timer is not None:
-                timer.cancel()
             present, self._socket = self._socket, None
             if present is not None:
                 await present.close()
             if self._run is not None:
                 self._run.cancel()
                 await asyncio.gather(self._run, return_exceptions=True)
+
+    async def _open(self, socket: MercurySocket, device: Device) -> None:
+        url = device.socket_url
+        if not url.startswith(("wss:", "ws:")) or not self.machine.pipeline.hosts.may_receive_token(f"http{url[2:]}"):
+            raise RealtimeError(
+                f"The registration names a socket at {urlsplit(url).hostname!r}, which may not receive a token: "
+                "it is no service of the catalog. allowed_domains is the setting, if it should be."
+            )
+        await socket.open(url, await self.tokens.access_token(), multiple=self._multiple)
 
     async def _serve(self) -> None:
         while True:
@@ -305,23 +354,33 @@ class Listener:
                 await asyncio.wait({self._switching})
                 if run is not self._run:
                     continue
-            run.result()
+            try:
+                run.result()
+            except Closed as closed:
+                if self._switching is not None and closed.code in (4000, 4001):
+                    raise Closed(None, "replaced by a socket of ours", ready=True) from None
+                raise
 
     async def _prepare(self) -> Device:
-        await self.journal.load()
         device = await self.devices.ensure()
         self.door.device_url = device.url
         self._link.device_url, self._link.user_id = device.url, device.user_id
+        self.keys.user = device.user_id
+        client_id, _, device_name = self._owner
+        if self._remembers:
+            await self.journal.load((client_id, device.user_id, device_name))
         intake = self.intake
-        if not intake.me:
+        if not intake.audience.person_id:
             hydra = await self.door.url_of("hydra")
-            person = (await self.door.send("GET", f"{hydra}/people/me")).json() or {}
+            person = (await self.door.send("GET", f"{hydra}/people/me")).json()
             catalog = await self.door.catalog()
+            if not isinstance(person, dict):
+                raise DecodeError("The answer to people/me is no JSON object.")
             intake.is_bot = person.get("type") == "bot"
-            intake.org = str(person.get("orgId") or "")
-            intake.listening_since = datetime.now(UTC)
             intake.reader = Reader(hydra, catalog.cluster_of)
-            intake.me = to_hydra_id("PEOPLE", device.user_id)
+            intake.audience = Audience(
+                to_hydra_id("PEOPLE", device.user_id), str(person.get("orgId") or ""), datetime.now(UTC), self.user_key
+            )
         return device
 
     def _new_socket(self) -> MercurySocket:
@@ -333,32 +392,52 @@ class Listener:
             machine.wheel,
             tls=machine.tls if secure else None,
             proxy=machine.config.proxy,
-            ping_interval=self._ping_interval,
-            pong_timeout=self._pong_timeout,
+            ping_interval=self.options.ping_interval,
+            pong_timeout=self.options.pong_timeout,
         )
 
-    def _resume(self, socket: MercurySocket, *, fresh: bool) -> None:
+    async def _resume(self, socket: MercurySocket, device: Device) -> None:
         """Decide whether the cloud still holds what we missed, or it has to be listed."""
-        watermark = self.journal.watermark
-        if not watermark:
-            self.journal.start(self.intake.cloud_moment())
-            self._fault = None
-            return
+        journal, intake = self.journal, self.intake
+        if socket.cloud_time is not None:
+            intake.clock_offset = socket.cloud_time - self.machine.now()
         known = socket.buffer_state.get("conversation") not in (None, "UNKNOWN")
-        if fresh or not known or self._fault is not None:
-            self.intake.catch_up(self._fault or "the cloud could not vouch for continuity")
-        self._fault = None
+        because: str | None = None
+        if not journal.watermark:
+            await journal.start(intake.cloud_moment())
+            await self.devices.caught_up()
+        elif self._fault is not None or device.fresh or not known:
+            because = self._fault or "the cloud could not vouch for continuity"
+        elif not self._resumed and intake.is_long_ago(journal.watermark):
+            because = "it was long ago that everything had been handled"
+        self._fault, self._resumed = None, True
+        intake.reconnected(because)
+        self.channel.reconnected()
 
-    def _refresh_device(self) -> None:
-        self._tasks.start(self._keep_device())
+    def _caught_up(self) -> None:
+        if self.devices.current is not None and self.devices.current.fresh:
+            self._tasks.start(self.devices.caught_up())
+
+    # The device has to be refreshed before its time
+
+    def _refresh_later(self, seconds: float | None) -> None:
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+        if seconds is not None:
+            self._refreshing = self.machine.wheel.after(seconds, lambda: _started(self._tasks, self._keep_device()))
 
     async def _keep_device(self) -> None:
+        before = self.devices.current
         try:
-            await self.devices.refresh()
+            after = await self.devices.refresh()
         except WebexError as error:
             _logger.info("the device could not be refreshed: %s", type(error).__name__)
-        if self.devices.refresh_after is not None and self._socket is not None:
-            self.machine.wheel.after(self.devices.refresh_after, self._refresh_device)
+            self._refresh_later(_REFRESH_AGAIN)
+            return
+        self._refresh_later(self.devices.refresh_after)
+        if before is not None and before.url != after.url:
+            self._fault = "the device had expired"
+            self._again()  # the socket of a registration that is gone brings nothing
 
     # What the socket brings
 
@@ -400,11 +479,11 @@ class Listener:
         device = self.devices.current
         if device is None:
             return
-        pause = self._first_pause
+        pause = self.options.first_pause
         while True:
             socket = self._new_socket()
             try:
-                await socket.open(device.socket_url, await self.tokens.access_token(), multiple=self._multiple)
+                await self._open(socket, device)
             except (Closed, WebexError, OSError):
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -416,6 +495,8 @@ class Listener:
         self._socket = socket
         self._run = asyncio.ensure_future(socket.run())
         self.health.connections += 1
+        self.intake.reconnected(None)
+        self.channel.reconnected()
         if old_run is not None and old_socket is not None:
             self._tasks.own(old_run)
             self.machine.wheel.after(_LEFT_BEHIND, lambda: self._close_later(old_socket))
@@ -431,6 +512,10 @@ class Listener:
         """Come back, so that the cloud sends what is not acknowledged."""
         if self._socket is not None:
             self._tasks.start(self._socket.close(1000, "Idle"))
+
+
+def _started(tasks: Tasks, work: Coroutine[Any, Any, None]) -> None:
+    tasks.start(work)
 
 
 def _seen(task: asyncio.Future[Any]) -> None:

@@ -10,9 +10,9 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from webex.errors import ConfigurationError, SlowConsumerError
 
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from webex.realtime.events import Event
     from webex.realtime.health import Health
     from webex.realtime.listener import Listener
+    from webex.realtime.options import Overflow
 
 _logger = logging.getLogger("webex.realtime")
 
 T = TypeVar("T")
-Overflow = Literal["wait", "drop_oldest", "raise"]
 Handler = Callable[[Any], Any]
-_OVERFLOWS: Final = ("wait", "drop_oldest", "raise")
+_EVENTS: Final = frozenset({"created", "updated", "deleted", "seen", "started", "stopped", "gap", "*"})
+_HAND_AGAIN: Final = 1.0  # seconds until a storage that failed is asked again, where callbacks are called
 
 
 class Listening(Generic[T]):
@@ -38,17 +39,13 @@ class Listening(Generic[T]):
     """
 
     def __init__(
-        self, listener: Listener, resources: Collection[str], *, max_queue: int = 1000, overflow: Overflow = "wait"
+        self, listener: Listener, resources: frozenset[str], *, max_queue: int = 1000, overflow: Overflow = "wait"
     ) -> None:
-        if overflow not in _OVERFLOWS:
-            raise ConfigurationError(f"overflow is {overflow!r}; it is 'wait', 'drop_oldest' or 'raise'.")
-        if not isinstance(max_queue, int) or max_queue < 1:
-            raise ConfigurationError("max_queue is a whole number, 1 or more.")
         self._listener = listener
-        self.resources = frozenset(resources)
+        self.resources = resources
         self.max_queue, self.overflow = max_queue, overflow
-        self._queue: deque[tuple[Event[Any], Delivery]] = deque()
-        self._in_hand: tuple[Event[Any], Delivery] | None = None
+        self._queue: deque[Event[Any]] = deque()
+        self._in_hand: Event[Any] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._failure: BaseException | None = None
         self._handlers: dict[str, list[tuple[Handler, bool]]] = {}
@@ -109,12 +106,17 @@ class Listening(Generic[T]):
     async def __anext__(self) -> Event[T]:
         if not self._started:
             await self.start()
-        self._finish()
+        in_hand = self._in_hand
+        if in_hand is not None:
+            self._in_hand = None
+            in_hand.ack()
         while not self._queue:
             if self._failure is not None:
                 raise self._failure
             if self._closed:
                 raise StopAsyncIteration
+            if self._waiter is not None:
+                raise ConfigurationError("Somebody else waits for the next event already: give each task a listen().")
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
@@ -123,20 +125,22 @@ class Listening(Generic[T]):
         if self._dropped:
             count, self._dropped = self._dropped, 0
             return self._listener.intake.gap(f"{count} events were dropped: their consumer was too slow")
-        event, delivery = self._queue.popleft()
+        event = self._queue.popleft()
         if len(self._queue) * 2 == self.max_queue or not self._queue:
             self._listener.intake.drained()
-        self._in_hand = (event, delivery)
-        if delivery.durable:
-            try:
-                await delivery.hand()
-            except BaseException:
-                # Nobody has seen it: it is still to be had.
-                self._in_hand = None
-                self._queue.appendleft((event, delivery))
-                raise
-        else:
-            delivery.hand_now()
+        self._in_hand = event
+        if event._in_hand is not None:
+            delivery = event._in_hand[0]
+            if delivery.durable:
+                try:
+                    await delivery.hand()
+                except BaseException:
+                    # Nobody has seen it: it is still to be had.
+                    self._in_hand = None
+                    self._queue.appendleft(event)
+                    raise
+            else:
+                delivery.hand_now()
         return event
 
     # As callbacks
@@ -161,20 +165,28 @@ class Listening(Generic[T]):
     def _add(self, event: str, handler: Handler, *, once: bool) -> Self:
         if not callable(handler):
             raise ConfigurationError("A handler is a function that takes the event.")
+        if event not in _EVENTS:
+            raise ConfigurationError(f"There is no event {event!r}. There are {', '.join(sorted(_EVENTS))}.")
         self._handlers.setdefault(event, []).append((handler, once))
         if self._pump is None and not self._closed:
             self._pump = asyncio.ensure_future(self._work())
         return self
 
     async def _work(self) -> None:
-        try:
-            async for event in self:
-                if not await self._dispatch(event):
-                    self._leave_unacknowledged()
-        except Exception as error:
-            if error is not self._failure:
-                raise
-            _logger.error("listening ended: %s", error)
+        while True:
+            try:
+                event = await self.__anext__()
+            except StopAsyncIteration:
+                return
+            except Exception as error:
+                if error is self._failure:
+                    _logger.error("listening ended: %s", error)
+                    return
+                _logger.warning("an event could not be handed out (%s); once more", type(error).__name__)
+                await asyncio.sleep(_HAND_AGAIN)
+                continue
+            if not await self._dispatch(event):
+                self._leave_unacknowledged()
 
     async def _dispatch(self, event: Event[Any]) -> bool:
         well = True
@@ -187,6 +199,12 @@ class Listening(Generic[T]):
                     result = handler(event)
                     if inspect.isawaitable(result):
                         await result
+                except asyncio.CancelledError:
+                    task = asyncio.current_task()
+                    if task is None or task.cancelling():
+                        raise
+                    _logger.warning("a handler of %s:%s was cancelled", event.resource, event.event)
+                    well = False
                 except Exception:
                     _logger.exception("a handler of %s:%s failed", event.resource, event.event)
                     well = False
@@ -196,49 +214,51 @@ class Listening(Generic[T]):
 
     def offer(self, event: Event[Any], delivery: Delivery) -> None:
         """Queue an event; what does not fit is treated as the policy says."""
-        if self._closed:
-            delivery.abandon()
+        if self._closed or self._failure is not None:
+            delivery.abandon(self)
             return
         if len(self._queue) >= self.max_queue:
             if self.overflow == "raise":
                 self.fail(SlowConsumerError(f"More than {self.max_queue} events wait to be taken."))
-                delivery.abandon()
+                delivery.abandon(self)
                 return
             if self.overflow == "drop_oldest":
-                self._queue.popleft()[1].finish()
+                self._queue.popleft().ack()
                 self._dropped += 1
                 self._listener.health.gaps_found += 1
-        self._queue.append((event, delivery))
-        self._wake()
+        event._in_hand = (delivery, self)
+        self._queue.append(event)
+        if self._waiter is not None:
+            self._wake()
 
     @property
     def is_full(self) -> bool:
         """Whether one more event would not fit and has to wait."""
-        return self.overflow == "wait" and len(self._queue) >= self.max_queue
+        return self.overflow == "wait" and len(self._queue) >= self.max_queue and self._failure is None
 
     def fail(self, error: BaseException) -> None:
         """End with an error, after what is queued."""
         if self._failure is None:
             self._failure = error
         self._wake()
+        self._listener.intake.drained()
 
     def _wake(self) -> None:
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _finish(self) -> None:
-        in_hand, self._in_hand = self._in_hand, None
-        if in_hand is not None:
-            in_hand[0].ack()
-
     def _leave_unacknowledged(self) -> None:
-        in_hand, self._in_hand = self._in_hand, None
+        event, self._in_hand = self._in_hand, None
+        if event is not None:
+            self._leave(event)
+
+    def _leave(self, event: Event[Any]) -> None:
+        in_hand, event._in_hand = event._in_hand, None
         if in_hand is not None:
-            in_hand[0]._acknowledge = None
-            in_hand[1].abandon()
+            in_hand[0].abandon(self)
 
     def _abandon(self) -> None:
         self._leave_unacknowledged()
         while self._queue:
-            self._queue.popleft()[1].abandon()
+            self._leave(self._queue.popleft())

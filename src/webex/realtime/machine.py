@@ -6,14 +6,15 @@ import asyncio
 import ssl
 import weakref
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from webex.encryption.keys import KeyRing
-from webex.errors import ConfigurationError
+from webex.errors import ConfigurationError, RealtimeError
 from webex.http.types import Request, Response
 from webex.realtime.device import DEFAULT_NAME
 from webex.realtime.listener import Listener
-from webex.realtime.listening import Listening, Overflow
+from webex.realtime.listening import Listening
+from webex.realtime.options import ListenOptions, checked_resources, split_options
 from webex.realtime.timers import Wheel
 from webex.services import Catalog, fetch_catalog
 from webex.storage.access import StorageAccess
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from webex.storage import StorageSet
 
 _SMALL_BUFFER: Final = 16 * 1024
+_MOST_IDLE: Final = 1_000  # listeners that do not listen
 
 
 class UserDoor:
@@ -97,6 +99,7 @@ class Machine:
         self._catalogs: dict[str, Catalog] = {}
         self._fetching: dict[str, asyncio.Task[Catalog]] = {}
         self._listeners: dict[tuple[Any, str], Listener] = {}
+        self._senders: dict[Any, Listener] = {}
 
     # Listening
 
@@ -104,34 +107,63 @@ class Machine:
         self,
         tokens: TokenSource,
         resources: Collection[str],
-        *,
-        max_queue: int = 1000,
-        overflow: Overflow = "wait",
-        **options: Any,
+        **options: Unpack[ListenOptions],
     ) -> Listening[Any]:
         """A subscription; listeners of the same user and device share one socket."""
-        return Listening(self.listener(tokens, **options), resources, max_queue=max_queue, overflow=overflow)
+        of_subscription, device_name, of_connection = split_options(options)
+        listener = self._listener(tokens, device_name, of_connection)
+        return Listening(listener, checked_resources(resources), **of_subscription)
 
-    def listener(self, tokens: TokenSource, *, device_name: str = DEFAULT_NAME, **options: Any) -> Listener:
+    def sender(self, tokens: TokenSource) -> Listener:
+        """A listener to send by: one that listens, or one with a device of its own that takes no events."""
+        owner = self._owner_of(tokens)
+        for (whose, _), listener in self._listeners.items():
+            if whose == owner and listener.intake.subscriptions:
+                return listener
+        sender = self._senders.get(owner)
+        if sender is None:
+            sender = self._senders[owner] = Listener(
+                self, tokens, getattr(tokens, "key", None), f"{DEFAULT_NAME}-sender", sending=True
+            )
+        return sender
+
+    def _listener(self, tokens: TokenSource, device_name: str, options: dict[str, Any]) -> Listener:
         """The listener of one user under one device name."""
-        if not isinstance(device_name, str) or not device_name:
-            raise ConfigurationError("device_name is a text that is not empty.")
-        owner = getattr(tokens, "key", None)
-        key = (owner if owner is not None else id(tokens), device_name)
+        key = (self._owner_of(tokens), device_name)
         listener = self._listeners.get(key)
-        if listener is None:
-            listener = Listener(self, tokens, owner, device_name, **options)
+        if listener is not None and listener.is_running:
+            for name, value in options.items():
+                if value != (present := getattr(listener.options, name)):
+                    raise ConfigurationError(
+                        f"This person listens already under the device name {device_name!r}, with {name}={present!r}, "
+                        f"not {value!r}. Give the same options, or a device_name of its own."
+                    )
+        elif listener is None or any(value != getattr(listener.options, name) for name, value in options.items()):
+            listener = Listener(self, tokens, getattr(tokens, "key", None), device_name, **options)
             self._listeners[key] = listener
+            self._forget_idle()
         return listener
+
+    def _owner_of(self, tokens: TokenSource) -> Any:
+        key = getattr(tokens, "key", None)
+        return key if key is not None else id(tokens)  # the listener holds the source, so that its id stays its own
+
+    def _forget_idle(self) -> None:
+        """Tokens come and go; keep those that listen, and the last ones that did."""
+        idle = [key for key, listener in self._listeners.items() if not listener.is_running]
+        for key in idle[: max(len(idle) - _MOST_IDLE, 0)]:
+            del self._listeners[key]
 
     def listeners(self) -> list[Listener]:
         """All of them, listening or not."""
-        return list(self._listeners.values())
+        return [*self._listeners.values(), *self._senders.values()]
 
     async def aclose(self) -> None:
-        """End every listener."""
-        await asyncio.gather(*(listener.stop() for listener in self._listeners.values()), return_exceptions=True)
+        """End every listener; who waits for an event hears that it is over."""
+        error = RealtimeError("The client was closed.")
+        await asyncio.gather(*(listener.stop(error) for listener in self.listeners()), return_exceptions=True)
         self._listeners.clear()
+        self._senders.clear()
         self.wheel.close()
 
     # What is shared

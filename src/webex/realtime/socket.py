@@ -10,8 +10,8 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -20,8 +20,7 @@ import msgspec
 from webex.errors import ConnectError, DeadlineError, TransportError
 
 if TYPE_CHECKING:
-    from websockets.asyncio.client import ClientConnection
-
+    from webex.realtime.connection import Connection, Data
     from webex.realtime.timers import Timer, Wheel
 
 _logger = logging.getLogger("webex.realtime")
@@ -31,7 +30,8 @@ PONG_TIMEOUT: Final = 14.0
 READY_TIMEOUT: Final = 30.0
 _REORDER_PATIENCE: Final = 0.25  # seconds that a frame may be overtaken by
 _MOST_AHEAD: Final = 256
-_LARGEST_FRAME: Final = 8 * 1024 * 1024
+_LARGEST_FRAME: Final = 64 * 1024 * 1024
+_LONGEST_RETRY_AFTER: Final = 3600.0
 _READY: Final = ("mercury.buffer_state", "mercury.registration_status")
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -91,44 +91,47 @@ class MercurySocket:
         self._owner, self._wheel = owner, wheel
         self._tls, self._proxy, self._user_agent = tls, proxy, user_agent
         self._ping_interval, self._pong_timeout = ping_interval, pong_timeout
-        self._connection: ClientConnection | None = None
+        self._connection: Connection | None = None
         self._expected: int | None = None  # the next sequence number
         self._ahead: dict[int, dict[str, Any]] = {}  # frames that overtook one that is missing
         self._overtaken: Timer | None = None
         self._ping_id: str | None = None
         self._pinged = 0.0
         self._timer: Timer | None = None
-        self._outbox: list[str] = []
-        self._writer: asyncio.Task[None] | None = None
-        self._early: list[dict[str, Any]] = []
+        self._outbox: list[bytes] = []
+        self._early: list[Data] | None = []  # what comes before `run`
+        self._state: asyncio.Future[None] | None = None  # the state frame
         self._fate: tuple[int, str] | None = None  # why we closed it ourselves
         self.ready = False
         self.buffer_state: dict[str, Any] = {}
+        self.cloud_time: float | None = None  # seconds since the epoch, by the state frame
         self.latency: float | None = None  # seconds, of the last ping
 
     async def open(self, url: str, token: str, *, multiple: bool = False, timeout: float = READY_TIMEOUT) -> None:
         """Connect, authorize, and wait for the state frame; `Closed`, `TransportError` or `DeadlineError` otherwise."""
-        from websockets.asyncio.client import connect
         from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+
+        from webex.realtime.connection import Connecting, Connection
 
         address = socket_url(url, multiple=multiple)
         secure = address.startswith("wss:")
         try:
             async with asyncio.timeout(timeout):
                 try:
-                    self._connection = await connect(
+                    connection = await Connecting(
                         address,
                         ssl=self._tls if secure else None,
                         proxy=self._proxy,
                         ping_interval=None,
                         compression=None,
                         max_size=_LARGEST_FRAME,
-                        max_queue=64,
                         open_timeout=None,
                         close_timeout=2,
                         user_agent_header=self._user_agent,
                         logger=_quiet,
+                        create_connection=partial(Connection, self._arrived),  # type: ignore[arg-type]  # a factory
                     )
+                    self._connection = cast("Connection", connection)
                 except InvalidStatus as error:
                     closed = Closed(None, ready=False, refused=error.response.status_code)
                     closed.retry_after = _seconds(error.response.headers.get("Retry-After"))
@@ -148,41 +151,42 @@ class MercurySocket:
     async def run(self) -> None:
         """Take frames until the socket closes; always raises `Closed`."""
         connection = self._require()
-        early, self._early = self._early, []
-        for envelope in early:
-            self._handle(envelope)
+        early, self._early = self._early or [], None
+        for message in early:
+            self._arrived(message)
         self._ping()
-        while True:
-            self._take(await self._receive(connection))
+        await connection.wait_closed()
+        raise self._closed(connection)
 
     def ack(self, message_id: str) -> None:
         """Acknowledge a frame. Does not wait; on a closed socket it does nothing."""
         self.send(f'{{"messageId":{msgspec.json.encode(message_id).decode()},"type":"ack"}}')
 
     def send(self, text: str) -> None:
-        """Send a frame as soon as the socket takes it."""
+        """Send a frame, together with all that is sent before the event loop turns."""
         if self._connection is None or self._fate is not None:
             return
-        self._outbox.append(text)
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.ensure_future(self._write())
+        if not self._outbox:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outbox.append(text.encode())
 
     async def close(self, code: int = 1000, reason: str = "Done") -> None:
         """Close, and wait until it is closed. Safe to call twice."""
+        self._flush()
         self._fate = self._fate or (code, reason)
         self._stop_timer()
-        writer, self._writer = self._writer, None
-        if writer is not None and not writer.done():
-            try:
-                await asyncio.wait_for(writer, 1)
-            except (TimeoutError, asyncio.CancelledError):
-                writer.cancel()
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close(code, reason)
 
+    def _flush(self) -> None:
+        outbox, self._outbox = self._outbox, []
+        if outbox and self._connection is not None:
+            self._connection.send_all(outbox)
+
     async def _authorize(self, token: str) -> None:
         connection = self._require()
+        state = self._state = asyncio.get_running_loop().create_future()
         moment = int(time.time() * 1000)
         frame = {
             "id": str(uuid4()),
@@ -190,50 +194,49 @@ class MercurySocket:
             "data": {"token": f"Bearer {token}"},
             "trackingId": f"{self._user_agent}_{uuid4()}_{moment}",
         }
-        await self._until_closed(connection.send(msgspec.json.encode(frame).decode()))
-        while not self.ready:
-            envelope = self._read(await self._receive(connection))
-            if envelope is None:
-                continue
-            number = envelope.get("sequenceNumber")
-            if type(number) is int:
-                self._expected = number + 1
-            data = envelope.get("data")
-            if isinstance(data, dict) and data.get("eventType") in _READY:
-                self.ready = True
-                state = data.get("bufferState")
-                self.buffer_state = state if isinstance(state, dict) else {}
-                self._ack_of(envelope)
-            else:
-                self._early.append(envelope)
-
-    async def _receive(self, connection: ClientConnection) -> str | bytes:
-        from websockets.exceptions import ConnectionClosed
-
+        connection.send_all([msgspec.json.encode(frame)])
+        closed = asyncio.ensure_future(connection.wait_closed())
         try:
-            return await connection.recv()
-        except ConnectionClosed as error:
-            raise self._closed(error) from None
+            await asyncio.wait({closed, state}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            closed.cancel()
+        if not self.ready:
+            raise self._closed(connection)
 
-    async def _until_closed(self, work: Awaitable[None]) -> None:
-        from websockets.exceptions import ConnectionClosed
-
-        try:
-            await work
-        except ConnectionClosed as error:
-            raise self._closed(error) from None
-
-    def _closed(self, error: Any) -> Closed:
+    def _closed(self, connection: Connection) -> Closed:
         self._stop_timer()
         self._give_up_waiting()
         if self._fate is not None:
             return Closed(*self._fate, ready=self.ready)
-        received = error.rcvd
-        if received is None:
+        if connection.was_cut:
             return Closed(None, "cut", ready=self.ready)
-        return Closed(received.code, received.reason, ready=self.ready)
+        return Closed(connection.close_code, connection.close_reason or "", ready=self.ready)
 
-    def _read(self, message: str | bytes) -> dict[str, Any] | None:
+    def _arrived(self, message: Data) -> None:
+        """One message; called by the connection, in the order in which they come."""
+        try:
+            if self._early is None:
+                self._take(message)
+            else:
+                self._early.append(message)
+                if not self.ready:
+                    self._look_for_state(message)
+        except Exception:  # a fault of ours must not end the connection; the frame stays unacknowledged
+            _logger.exception("a frame could not be taken")
+
+    def _look_for_state(self, message: Data) -> None:
+        envelope = self._read(message)
+        data = envelope.get("data") if envelope is not None else None
+        if isinstance(data, dict) and data.get("eventType") in _READY:
+            self.ready = True
+            state = data.get("bufferState")
+            self.buffer_state = state if isinstance(state, dict) else {}
+            moment = envelope.get("timestamp") if envelope is not None else None
+            self.cloud_time = moment / 1000 if type(moment) is int else None
+            if self._state is not None:
+                self._state.set_result(None)
+
+    def _read(self, message: Data) -> dict[str, Any] | None:
         """The envelope; None for what is no JSON object, which is neither acknowledged nor fatal."""
         try:
             envelope = _decode(message)
@@ -242,7 +245,7 @@ class MercurySocket:
             return None
         return envelope
 
-    def _take(self, message: str | bytes) -> None:
+    def _take(self, message: Data) -> None:
         """Take one message: in the order of its number, waiting a moment for one that was overtaken."""
         envelope = self._read(message)
         if envelope is None:
@@ -304,17 +307,6 @@ class MercurySocket:
         if isinstance(message_id, str):
             self.ack(message_id)
 
-    async def _write(self) -> None:
-        from websockets.exceptions import ConnectionClosed
-
-        try:
-            while self._outbox and self._connection is not None:
-                batch, self._outbox = self._outbox, []
-                for text in batch:
-                    await self._connection.send(text)
-        except ConnectionClosed:
-            self._outbox.clear()
-
     # The watch over the connection
 
     def _ping(self) -> None:
@@ -349,7 +341,7 @@ class MercurySocket:
         if timer is not None:
             timer.cancel()
 
-    def _require(self) -> ClientConnection:
+    def _require(self) -> Connection:
         if self._connection is None:
             raise Closed(None, "not open", ready=False)
         return self._connection
@@ -362,7 +354,7 @@ def _seen(task: asyncio.Future[Any]) -> None:
 
 def _seconds(text: str | None) -> float | None:
     try:
-        return max(float(text), 0.0) if text else None
+        return min(max(float(text), 0.0), _LONGEST_RETRY_AFTER) if text else None  # nan and inf end up within
     except ValueError:
         return None
 
