@@ -20,7 +20,7 @@ from webex.encryption.scr import SCR
 from webex.errors import ConfigurationError, DecodeError, DecryptionError, KMSError
 from webex.realtime.device import _read, read_features
 from webex.realtime.events import RESOURCES, Reader
-from webex.realtime.listener import override
+from webex.realtime.overrides import override
 from webex.realtime.socket import MercurySocket
 from webex.realtime.timers import Wheel
 from webex.services.catalog import Catalog

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar, Unpack
 
 from webex.app import STANDALONE_KEY, App
 from webex.config.settings import Settings
@@ -58,6 +58,7 @@ __all__ = ["AsyncWebex", "Webex"]
 
 EVERYTHING = ("messages", "rooms", "memberships", "attachmentActions")
 
+Names: TypeAlias = str | Sequence[str]
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -240,11 +241,8 @@ class AsyncWebex(_View):
 
     # What happens
 
-    def listen(self, resources: str | Sequence[str] = EVERYTHING, **options: Unpack[ListenOptions]) -> Listening[Any]:
-        """Hear of everything that happens to this person, in real time and decrypted, over one socket.
-
-        `resources` also knows `typing`. Options as for `client.messages.listen`.
-        """
+    def listen(self, resources: Names = EVERYTHING, **options: Unpack[ListenOptions]) -> Listening[Any]:
+        """Hear of everything (and `typing`, where named), decrypted; options as for `client.messages.listen`."""
         return self._app.listen(self._tokens, resources, **options)  # type: ignore[no-any-return]  # by style
 
     @property
@@ -438,9 +436,7 @@ class Webex(_View):
 
     # What happens
 
-    def listen(
-        self, resources: str | Sequence[str] = EVERYTHING, **options: Unpack[ListenOptions]
-    ) -> BlockingListening[Any]:
+    def listen(self, resources: Names = EVERYTHING, **options: Unpack[ListenOptions]) -> BlockingListening[Any]:
         """Hear of everything that happens to this person; see `AsyncWebex.listen`. A background thread listens."""
         return self._app.listen(self._tokens, resources, **options)  # type: ignore[no-any-return]  # by style
 

@@ -124,7 +124,7 @@ class _Owner:
     """Takes everything."""
 
     def on_event(self, socket: MercurySocket, envelope: dict[str, Any]) -> None:
-        from webex.realtime.listener import override
+        from webex.realtime.overrides import override
 
         override(envelope)
 

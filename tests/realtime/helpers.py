@@ -11,7 +11,7 @@ from webex import AsyncWebex
 from webex.emulator.accounts import ALICE_ID, BOB_ID
 from webex.emulator.cloud import Cloud
 from webex.ids import to_uuid
-from webex.realtime.events import Event
+from webex.realtime.event import Event
 from webex.realtime.listening import Listening
 
 T = TypeVar("T")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,7 +19,7 @@ from webex.emulator.accounts import BOB_ID
 from webex.emulator.cloud import Cloud
 from webex.emulator.realtime import wdm
 from webex.emulator.request_log import LoggedRequest
-from webex.errors import ApiError, PermissionDeniedError
+from webex.errors import ApiError, DecodeError, PermissionDeniedError
 from webex.realtime.device import DEFAULT_NAME, DEVICE_TYPE, Device, Devices
 from webex.realtime.timers import Timer, Wheel
 from webex.storage import SQLiteStorage
@@ -340,5 +341,51 @@ def test_who_stops_listening_leaves_no_short_lived_device_behind(webex_cloud: Cl
             async with bob.messages.listen():
                 assert webex_cloud.devices.all(BOB_ID)
             assert not webex_cloud.devices.all(BOB_ID)
+
+    run(main())
+
+
+def test_refreshes_at_the_same_time_register_once(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with client_of(webex_cloud, "bob") as bob:
+            devices, _ = await registered(bob)
+            webex_cloud.mercury.expire_devices("bob")
+            first, second = await asyncio.gather(devices.refresh(), devices.refresh())
+            assert first.url == second.url
+            assert registrations(webex_cloud) == 2
+
+    run(main())
+
+
+def test_a_first_registration_that_can_not_be_read_is_told_and_not_repeated(
+    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = wdm._record
+
+    def without_user(*given: Any) -> Any:
+        return {name: value for name, value in record(*given).items() if name != "userId"}
+
+    monkeypatch.setattr(wdm, "_record", without_user)
+
+    async def main() -> None:
+        async with client_of(webex_cloud, "bob") as bob:
+            with pytest.raises(DecodeError, match="userId"):
+                await bob.messages.listen(**QUICK)
+            assert registrations(webex_cloud) == 1
+
+    run(main())
+
+
+def test_a_host_that_can_not_be_reached_gives_way_to_the_next(webex_cloud: Cloud) -> None:
+    here = urlsplit(webex_cloud.url).hostname
+    webex_cloud.catalog.set_faults(hosts=[{"host": "127.0.0.9", "priority": 1}, {"host": here, "priority": 2}])
+
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob", max_retries=0) as bob:
+            room = await shared_room(alice)
+            async with bob.messages.listen(**QUICK) as events:
+                await alice.messages.create(room_id=room, text="heard")
+                (event,) = await take(events)
+                assert (event.data.text, event.decryption_error) == ("heard", None)
 
     run(main())

@@ -219,3 +219,21 @@ def test_the_envelope_is_that_of_when_listening_began(webex_cloud: Cloud) -> Non
             }
 
     run(main())
+
+
+def test_who_was_removed_while_away_is_told_of_a_gap(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
+            room = await shared_room(alice)
+            (mine,) = [each async for each in alice.memberships.list(room_id=room, person_email="bob@example.com")]
+            async with bob.listen(**QUICK) as events:
+                with webex_cloud.lock:
+                    webex_cloud.mercury.expire_devices("bob")
+                    webex_cloud.mercury.set_faults(refuse_upgrade=503)
+                await alice.memberships.delete(str(mine.id))
+                webex_cloud.mercury.set_faults(refuse_upgrade=0)
+                (gap,) = await take(events)
+            assert names([gap]) == ["gap:gap"]
+            assert gap.data.since is not None
+
+    run(main())

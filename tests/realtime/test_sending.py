@@ -159,6 +159,9 @@ def test_a_file_goes_as_ciphertext_of_its_own_length_with_the_tag_in_its_descrip
 @pytest.mark.parametrize(
     "fault",
     [
+        {"drop": True},
+        {"body": '{"endpoints": {"another": "address"}}'},
+        {"body": '{"endpoints": ["no mapping"]}'},
         None,
         {"status": 404},
         {"status": 503},
@@ -243,7 +246,7 @@ def test_the_key_service_is_asked_by_the_person_and_told_the_device(webex_cloud:
         async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)
             await alice.conversations.post(room, "text")
-            device = alice.conversations._listener.devices.current
+            device = (await alice.conversations._connected()).devices.current
         assert device is not None
         (details,) = webex_cloud.requests.find(method="GET", path="/encryption/api/v1/kms/*")
         assert details.path == f"/encryption/api/v1/kms/{ALICE_ID}"
@@ -274,7 +277,7 @@ def test_each_agreement_has_a_key_of_its_own(webex_cloud: Cloud) -> None:
             room = await shared_room(alice)
             for text in ("one", "two", "three"):
                 await alice.conversations.post(room, text)
-                alice.conversations._listener.keys.drop(webex_cloud.state.rooms[to_uuid(room)].key_uri or "")
+                (await alice.conversations._connected()).keys.drop(webex_cloud.state.rooms[to_uuid(room)].key_uri or "")
                 webex_cloud.kms.expire()
             await until(lambda: len(webex_cloud.state.messages) == 3)
         tokens = [token for post in sent(webex_cloud, "*/kms/messages") for token in post.body["kmsMessages"]]

@@ -20,6 +20,7 @@ from tests.realtime.helpers import run
 from webex.emulator.accounts import ALICE_TOKEN
 from webex.emulator.cloud import Cloud
 from webex.realtime import listener, socket
+from webex.realtime.options import ConnectionOptions
 from webex.realtime.socket import Closed, MercurySocket
 from webex.realtime.timers import Wheel
 
@@ -182,7 +183,7 @@ def test_times_are_those_of_the_js_sdk() -> None:
     assert VECTORS["defaults_ms"] == {
         "pingInterval": socket.PING_INTERVAL * 1000,
         "pongTimeout": socket.PONG_TIMEOUT * 1000,
-        "backoffTimeReset": listener._FIRST_PAUSE * 1000,
+        "backoffTimeReset": ConnectionOptions().first_pause * 1000,
         "backoffTimeMax": listener._LONGEST_PAUSE * 1000,
         "forceCloseDelay": 2000,
     }

@@ -198,7 +198,7 @@ def _sealed(content: dict[str, Any], cipher: Cipher) -> dict[str, Any]:
     elif isinstance(result.get("scr"), dict):
         result["scr"] = SCR.from_dict(result["scr"]).seal(cipher)
     if isinstance(result.get("image"), dict):
-        result["image"] = _sealed({"objectType": "image", **result["image"]}, cipher)
+        result["image"] = _sealed(result["image"], cipher)
     if isinstance(result.get("files"), dict):
         items = [_sealed({"objectType": "file", **item}, cipher) for item in _items(result["files"])]
         result["files"] = {**result["files"], "items": items}

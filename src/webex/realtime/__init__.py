@@ -7,22 +7,34 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from webex.realtime.background import BlockingListening
     from webex.realtime.conversations import Conversations
-    from webex.realtime.events import Event, Gap, Typing
+    from webex.realtime.event import Event, Gap, Typing
     from webex.realtime.health import Health
     from webex.realtime.hub import RealtimeHub
     from webex.realtime.listening import Listening
+    from webex.realtime.options import ListenOptions
 
-__all__ = ["BlockingListening", "Conversations", "Event", "Gap", "Health", "Listening", "RealtimeHub", "Typing"]
+__all__ = [
+    "BlockingListening",
+    "Conversations",
+    "Event",
+    "Gap",
+    "Health",
+    "ListenOptions",
+    "Listening",
+    "RealtimeHub",
+    "Typing",
+]
 
 _HOMES = {
     "BlockingListening": "background",
     "Conversations": "conversations",
-    "Event": "events",
-    "Gap": "events",
+    "Event": "event",
+    "Gap": "event",
     "Health": "health",
+    "ListenOptions": "options",
     "Listening": "listening",
     "RealtimeHub": "hub",
-    "Typing": "events",
+    "Typing": "event",
 }
 
 

@@ -15,7 +15,7 @@ from webex.runtime import drive
 
 if TYPE_CHECKING:
     from webex.http.types import TokenSource
-    from webex.realtime.events import Event
+    from webex.realtime.event import Event
     from webex.realtime.listening import Handler, Listening
 
 T = TypeVar("T")

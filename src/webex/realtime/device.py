@@ -6,6 +6,7 @@ when there are too many, the oldest of our own kind go.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Mapping
@@ -76,6 +77,7 @@ class Devices:
         self._key = path(*owner, "device")
         self._name, self._ttl = name, ttl
         self.current: Device | None = None
+        self._turn = asyncio.Lock()
 
     @property
     def refresh_after(self) -> float | None:
@@ -84,6 +86,21 @@ class Devices:
 
     async def ensure(self) -> Device:
         """The registration: the one at hand, the stored one (refreshed), or a new one."""
+        async with self._turn:
+            return await self._ensure()
+
+    async def refresh(self) -> Device:
+        """The same registration, alive for longer; a new one when the cloud has forgotten it.
+
+        Who asks while somebody else does so gets what that one got.
+        """
+        before = self.current
+        async with self._turn:
+            if self.current is not before and self.current is not None:
+                return self.current
+            return await self._refresh()
+
+    async def _ensure(self) -> Device:
         if self.current is not None:
             return self.current
         stored = await self._storage.get_or_none(NAMESPACE, self._key) if self._ttl is None else None
@@ -94,10 +111,10 @@ class Devices:
             except (DecodeError, KeyError):
                 _logger.debug("the stored device can't be read; registering anew")
             else:
-                return await self.refresh()
-        return await self.register()
+                return await self._refresh()
+        return await self._register()
 
-    async def register(self) -> Device:
+    async def _register(self) -> Device:
         """A new registration; `ApiError` when WDM refuses."""
         try:
             response = await self._post()
@@ -111,11 +128,10 @@ class Devices:
         await self._keep(device)
         return device
 
-    async def refresh(self) -> Device:
-        """The same registration, alive for longer; a new one when the cloud has forgotten it."""
+    async def _refresh(self) -> Device:
         device = self.current
         if device is None:
-            return await self.ensure()
+            return await self._ensure()
         body = {name: value for name, value in device.record.items() if name not in _NOT_SENT_BACK}
         headers = {"if-none-match": device.etag} if device.etag else {}
         try:
@@ -127,8 +143,8 @@ class Devices:
                 headers=headers,
             )
         except NotFoundError:
-            await self.forget()
-            return await self.register()
+            await self._forget()
+            return await self._register()
         if response.status == 304:
             return device
         record = response.json()
@@ -144,18 +160,18 @@ class Devices:
 
     async def unregister(self) -> None:
         """Let the cloud forget it; one that it forgot already is forgotten here too."""
-        device = self.current
-        if device is None:
-            return
-        try:
-            await self._door.send("DELETE", device.url)
-        except NotFoundError:
-            pass
-        finally:
-            await self.forget()
+        async with self._turn:
+            device = self.current
+            if device is None:
+                return
+            try:
+                await self._door.send("DELETE", device.url)
+            except NotFoundError:
+                pass
+            finally:
+                await self._forget()
 
-    async def forget(self) -> None:
-        """Forget it here."""
+    async def _forget(self) -> None:
         self.current = None
         if self._ttl is None:
             await self._storage.delete(NAMESPACE, self._key)

@@ -18,7 +18,7 @@ from webex.realtime.options import checked_resources, split_options
 from webex.realtime.tasks import Tasks
 
 if TYPE_CHECKING:
-    from webex.realtime.events import Event
+    from webex.realtime.event import Event
     from webex.realtime.health import Health
     from webex.realtime.listening import Listening
     from webex.realtime.options import ListenOptions

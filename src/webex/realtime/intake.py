@@ -29,7 +29,8 @@ from webex.errors import (
 from webex.ids import to_hydra_id
 from webex.realtime.catchup import find_missed
 from webex.realtime.delivery import Delivery
-from webex.realtime.events import Audience, Event, Occurrence, Reader
+from webex.realtime.event import Audience, Event, Occurrence
+from webex.realtime.events import Reader
 from webex.realtime.tasks import Tasks
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from webex.config import is_loopback_host
 from webex.encryption.channel import KMSChannel
 from webex.encryption.keys import UserKeys
 from webex.errors import (
@@ -32,10 +32,14 @@ from webex.errors import (
 from webex.ids import to_hydra_id
 from webex.realtime.closing import Next, after_close, after_refusal
 from webex.realtime.device import Device, Devices
-from webex.realtime.events import Audience, Reader
+from webex.realtime.event import Audience
+from webex.realtime.events import Reader
 from webex.realtime.health import Health
 from webex.realtime.intake import Intake
 from webex.realtime.journal import Journal
+from webex.realtime.link import Link
+from webex.realtime.options import ConnectionOptions
+from webex.realtime.overrides import override
 from webex.realtime.socket import Closed, MercurySocket
 from webex.realtime.tasks import Tasks
 
@@ -52,50 +56,6 @@ _MOST_ROOM_KEYS: Final = 1_000
 _LEFT_BEHIND: Final = 30.0  # seconds that an old socket may still bring frames after a switch-over
 _REFRESH_AGAIN: Final = 60.0  # seconds until a refresh of the device that failed is tried again
 _FATAL: Final = (NotSignedInError, ReauthorizationRequiredError, ConfigurationError, RealtimeError)
-
-
-class _Link:
-    """How the KMS channel of this listener reaches the world."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self.device_url = ""
-        self.user_id = ""
-        self._bearer = ""
-
-    async def details(self) -> Mapping[str, Any]:
-        door = self._listener.door
-        url = await door.url_of("encryption")
-        body = (await door.send("GET", f"{url}/kms/{self.user_id}")).json()
-        return body if isinstance(body, dict) else {}
-
-    async def post(self, destination: str, messages: Sequence[str]) -> Any:
-        door = self._listener.door
-        url = await door.url_of("encryption")
-        body = {"destination": destination, "kmsMessages": list(messages)}
-        # A request id makes a repetition harmless.
-        return (await door.send("POST", f"{url}/kms/messages", json=body, idempotent=True)).json()
-
-    async def bearer(self) -> str:
-        self._bearer = await self._listener.tokens.access_token()
-        return self._bearer
-
-    async def renew_bearer(self) -> bool:
-        return await self._listener.tokens.replace(self._bearer) is not None
-
-    def now(self) -> float:
-        return self._listener.machine.now()
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """The options of a connection; see `ListenOptions`."""
-
-    ephemeral: bool = False
-    catch_up: float | bool = True
-    first_pause: float = 1.0
-    ping_interval: float = 15.0
-    pong_timeout: float = 14.0
 
 
 class Listener:
@@ -115,14 +75,14 @@ class Listener:
 
         self.machine, self.tokens, self.user_key = machine, tokens, user_key
         self.door = UserDoor(machine, tokens)
-        self.options = opt = Connection(**options)
+        self.options = opt = ConnectionOptions(**options)
         self._remembers = user_key is not None and not sending  # what it heard, beyond this process
         self._owner = (machine.config.client_id or "", user_key or "", device_name)
         self.journal = Journal(machine.storage, durable=machine.durable and self._remembers)
         ttl = 1800 if opt.ephemeral or not self.journal.durable else None
         self.devices = Devices(self.door, machine.storage, self._owner, name=device_name, ttl=ttl)
         self._multiple = ttl is not None
-        self._link = _Link(self)
+        self._link = Link(self)
         self.channel = KMSChannel(self._link, roots=machine.kms_roots)
         kept = machine.key_storage if user_key is not None else None
         self.keys = UserKeys("", self.channel, machine.keys, kept)
@@ -264,8 +224,8 @@ class Listener:
                     self.door.refresh_catalog()
                 if isinstance(failure, ApiError):
                     retry_after = failure.retry_after
-                    if failure.status in (401, 403):
-                        error = failure if self._up is not None and not self._up.done() else None
+                if _is_in_vain(failure) and self._up is not None and not self._up.done():
+                    error = failure  # whoever waits for the first connection is told; one that stood comes back
             except Exception:  # whatever it is, who listens must not wait for nothing
                 _logger.exception("the connection failed; it is made anew")
             finally:
@@ -335,9 +295,13 @@ class Listener:
 
     async def _open(self, socket: MercurySocket, device: Device) -> None:
         url = device.socket_url
-        if not url.startswith(("wss:", "ws:")) or not self.machine.pipeline.hosts.may_receive_token(f"http{url[2:]}"):
+        config, host = self.machine.config, urlsplit(url).hostname
+        beside_emulator = config.emulator_url is not None and (is_loopback_host(host) or host in config.emulator_hosts)
+        if not url.startswith(("wss:", "ws:")) or not (
+            beside_emulator or self.machine.pipeline.hosts.may_receive_token(f"http{url[2:]}")
+        ):
             raise RealtimeError(
-                f"The registration names a socket at {urlsplit(url).hostname!r}, which may not receive a token: "
+                f"The registration names a socket at {host!r}, which may not receive a token: "
                 "it is no service of the catalog. allowed_domains is the setting, if it should be."
             )
         await socket.open(url, await self.tokens.access_token(), multiple=self._multiple)
@@ -514,6 +478,13 @@ class Listener:
             self._tasks.start(self._socket.close(1000, "Idle"))
 
 
+def _is_in_vain(failure: Exception) -> bool:
+    """Whether trying again would change nothing: the cloud refuses, or answers what can't be read."""
+    if isinstance(failure, ApiError):
+        return failure.status < 500 and failure.status not in (404, 408, 423, 429)
+    return isinstance(failure, DecodeError)
+
+
 def _started(tasks: Tasks, work: Coroutine[Any, Any, None]) -> None:
     tasks.start(work)
 
@@ -521,19 +492,3 @@ def _started(tasks: Tasks, work: Coroutine[Any, Any, None]) -> None:
 def _seen(task: asyncio.Future[Any]) -> None:
     if not task.cancelled():
         task.exception()
-
-
-def override(envelope: dict[str, Any]) -> None:
-    """Apply the header overrides of a frame: paths into its body, beside `data` or within it."""
-    for headers in (envelope.get("headers"), envelope["data"].get("headers")):
-        if not isinstance(headers, dict):
-            continue
-        for dotted, value in headers.items():
-            parts = str(dotted).split(".")
-            if len(parts) < 2:
-                continue
-            place: Any = envelope if parts[0] == "data" else envelope["data"]
-            for part in parts[:-1]:
-                place = place.get(part) if isinstance(place, dict) else None
-            if isinstance(place, dict):
-                place[parts[-1]] = value

@@ -18,7 +18,7 @@ from webex.errors import ConfigurationError, SlowConsumerError
 
 if TYPE_CHECKING:
     from webex.realtime.delivery import Delivery
-    from webex.realtime.events import Event
+    from webex.realtime.event import Event
     from webex.realtime.health import Health
     from webex.realtime.listener import Listener
     from webex.realtime.options import Overflow

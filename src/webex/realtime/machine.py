@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from webex.encryption.keys import KeyRing
-from webex.errors import ConfigurationError, RealtimeError
+from webex.errors import ConfigurationError, RealtimeError, TransportError
 from webex.http.types import Request, Response
 from webex.realtime.device import DEFAULT_NAME
 from webex.realtime.listener import Listener
@@ -67,7 +67,12 @@ class UserDoor:
         headers: Mapping[str, str] = options.pop("headers", None) or {}
         if self.device_url is not None:
             headers = {"cisco-device-url": self.device_url, **headers}
-        return await self._machine.pipeline.send(Request(method, url, headers=headers, **options), self.tokens)
+        try:
+            return await self._machine.pipeline.send(Request(method, url, headers=headers, **options), self.tokens)
+        except TransportError:
+            if self._catalog is not None:
+                self._catalog.mark_failed(url)
+            raise
 
 
 class Machine:
@@ -97,6 +102,7 @@ class Machine:
         self.loop = asyncio.get_running_loop()
         self._tls: ssl.SSLContext | None = None
         self._catalogs: dict[str, Catalog] = {}
+        self._failed_hosts: set[str] = set()
         self._fetching: dict[str, asyncio.Task[Catalog]] = {}
         self._listeners: dict[tuple[Any, str], Listener] = {}
         self._senders: dict[Any, Listener] = {}
@@ -207,6 +213,7 @@ class Machine:
             return
         catalog = task.result()
         self._services.trust(catalog)
+        catalog.share_failures(self._failed_hosts)
         self._catalogs[org] = catalog
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypedDict
 
 from webex.errors import ConfigurationError
 from webex.realtime.device import DEFAULT_NAME
-from webex.realtime.events import RESOURCES
+from webex.realtime.event import RESOURCES
 
 Overflow = Literal["wait", "drop_oldest", "raise"]
 
@@ -23,6 +24,17 @@ class ListenOptions(TypedDict, total=False):
     first_pause: float  # seconds before the first reconnection; they double up to 32
     ping_interval: float  # seconds from a pong to the next ping (15)
     pong_timeout: float  # seconds to wait for a pong before the socket counts as dead (14)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """Those of the `ListenOptions` that belong to the connection."""
+
+    ephemeral: bool = False
+    catch_up: float | bool = True
+    first_pause: float = 1.0
+    ping_interval: float = 15.0
+    pong_timeout: float = 14.0
 
 
 _KINDS: Final[dict[str, tuple[type, ...]]] = {
@@ -58,7 +70,7 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], str, dict
             raise ConfigurationError(f"listen() has no option {name!r}. It has {', '.join(_KINDS)}.")
         if not isinstance(value, kinds) or (isinstance(value, bool) and name not in ("ephemeral", "catch_up")):
             raise ConfigurationError(f"{name} is {value!r}; it takes {' or '.join(kind.__name__ for kind in kinds)}.")
-        if not isinstance(value, str | bool) and (value != value or value < 0):  # noqa: PLR0124  # a NaN
+        if isinstance(value, int | float) and not value >= 0:  # a NaN neither
             raise ConfigurationError(f"{name} is {value!r}; it can't be negative.")
     if options.get("overflow", "wait") not in _OVERFLOWS:
         raise ConfigurationError(f"overflow is {options['overflow']!r}; it is 'wait', 'drop_oldest' or 'raise'.")

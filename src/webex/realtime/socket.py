@@ -197,7 +197,8 @@ class MercurySocket:
         connection.send_all([msgspec.json.encode(frame)])
         closed = asyncio.ensure_future(connection.wait_closed())
         try:
-            await asyncio.wait({closed, state}, return_when=asyncio.FIRST_COMPLETED)
+            if not self.ready:  # the state may have been faster than we
+                await asyncio.wait({closed, state}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             closed.cancel()
         if not self.ready:

@@ -67,6 +67,10 @@ class Catalog:
             ) from None
         return self._over_best_host(link)
 
+    def share_failures(self, failed: set[str]) -> None:
+        """Let other catalogs know what fails here, and the other way round."""
+        self._failed = failed
+
     def mark_failed(self, url: str) -> None:
         """Prefer another host for this URL from now on; when all have failed, all are tried again."""
         if host := _host_of(url):

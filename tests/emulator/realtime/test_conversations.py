@@ -261,3 +261,20 @@ def test_hiding_a_group_room_concerns_oneself_alone_and_makes_nobody_a_moderator
             assert (await bob.kms.client.ping())["type"] == "pong"
 
     asyncio.run(main())
+
+
+def test_a_conversation_that_one_left_is_listed_with_its_end_and_read_no_more(webex_cloud: Cloud) -> None:
+    room_id = new_room(webex_cloud, BOB)
+    base = f"{webex_cloud.url}/conversation/api/v1/conversations"
+    assert fetch(f"{base}/left", token=BOB_TOKEN).json() == {"items": []}
+    bobs = next(
+        each["id"]
+        for each in rest(webex_cloud, f"/memberships?roomId={to_hydra_id('ROOM', room_id)}")["items"]
+        if each["personEmail"] == BOB
+    )
+    rest(webex_cloud, f"/memberships/{bobs}", "DELETE")
+    (left,) = fetch(f"{base}/left", token=BOB_TOKEN).json()["items"]
+    assert left["id"] == room_id
+    assert left["lastReadableActivityDate"] <= webex_cloud.iso(webex_cloud.now())
+    assert fetch(f"{base}/left?sinceDate={int(webex_cloud.now() * 1000) + 1000}", token=BOB_TOKEN).json()["items"] == []
+    assert fetch(f"{base}/{room_id}/activities", token=BOB_TOKEN).status == 404

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from webex.emulator.clock import iso
 from webex.emulator.conversation.access import BASE, limit_of, moment_of, refuse_sealed, room_of
 from webex.emulator.conversation.history import latest
 from webex.emulator.conversation.render import conversation_json
@@ -49,9 +50,22 @@ def list_conversations(call: Call) -> Reply:
 
 
 def left(call: Call) -> Reply:
-    """The conversations that one has left: none are kept."""
-    call.person()
-    return Reply(200, {"items": []})
+    """The conversations that one is no longer in, and until when one could read them; they can't be read any more."""
+    person = call.person()
+    since = moment_of(call.arg("sinceDate"))
+    state = call.state
+    mine = {m.room_id for m in state.memberships.values() if m.person_id == person.id}
+    ends = {
+        activity.room_id: activity.published
+        for activity in state.activities.values()
+        if activity.verb == "leave" and activity.content.get("id") == person.id and activity.room_id not in mine
+    }
+    items = [
+        {**conversation_json(call.cloud, state.rooms[room_id], call.base), "lastReadableActivityDate": iso(end)}
+        for room_id, end in ends.items()
+        if room_id in state.rooms and (since is None or end >= since)
+    ]
+    return Reply(200, {"items": items})
 
 
 def get(call: Call) -> Reply:
