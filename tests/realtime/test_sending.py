@@ -11,6 +11,7 @@ import pytest
 
 from tests.realtime.helpers import client_of, run, shared_room, take, until
 from tests.realtime.wiretap import tapped
+from webex import AsyncWebex
 from webex.emulator.accounts import ADMIN_ID, ALICE_ID, BOB_ID
 from webex.emulator.cloud import Cloud
 from webex.emulator.realtime.kms_identity import identity
@@ -19,6 +20,7 @@ from webex.encryption import jose
 from webex.encryption.jose import Cipher
 from webex.errors import ConfigurationError
 from webex.ids import base64url_decode, to_hydra_id, to_uuid
+from webex.realtime.listener import Listener
 
 BOB, ADMIN = to_hydra_id("PEOPLE", BOB_ID), to_hydra_id("PEOPLE", ADMIN_ID)
 
@@ -30,6 +32,11 @@ def sent(cloud: Cloud, path: str = "/conversation/api/v1/conversations/*") -> li
 def cipher_of(cloud: Cloud, room_id: str) -> Cipher:
     with cloud.lock:
         return cloud.kms.cipher(cloud.kms.room_key(cloud.state.rooms[to_uuid(room_id)]).uri)
+
+
+def sender_of(client: AsyncWebex) -> Listener:
+    """The connection that a client sends by."""
+    return client._app.machine().sender(client._tokens)
 
 
 def kms_request(cloud: Cloud, token: str) -> Any:
@@ -243,7 +250,7 @@ def test_the_key_service_is_asked_by_the_person_and_told_the_device(webex_cloud:
         async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)
             await alice.conversations.post(room, "text")
-            device = alice.conversations._listener.devices.current
+            device = sender_of(alice).devices.current
         assert device is not None
         (details,) = webex_cloud.requests.find(method="GET", path="/encryption/api/v1/kms/*")
         assert details.path == f"/encryption/api/v1/kms/{ALICE_ID}"
@@ -274,7 +281,7 @@ def test_each_agreement_has_a_key_of_its_own(webex_cloud: Cloud) -> None:
             room = await shared_room(alice)
             for text in ("one", "two", "three"):
                 await alice.conversations.post(room, text)
-                alice.conversations._listener.keys.drop(webex_cloud.state.rooms[to_uuid(room)].key_uri or "")
+                sender_of(alice).keys.drop(webex_cloud.state.rooms[to_uuid(room)].key_uri or "")
                 webex_cloud.kms.expire()
             await until(lambda: len(webex_cloud.state.messages) == 3)
         tokens = [token for post in sent(webex_cloud, "*/kms/messages") for token in post.body["kmsMessages"]]

@@ -195,6 +195,8 @@ class MercurySocket:
             "trackingId": f"{self._user_agent}_{uuid4()}_{moment}",
         }
         connection.send_all([msgspec.json.encode(frame)])
+        if self.ready:
+            return  # the state came with the handshake
         closed = asyncio.ensure_future(connection.wait_closed())
         try:
             await asyncio.wait({closed, state}, return_when=asyncio.FIRST_COMPLETED)
