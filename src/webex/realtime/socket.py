@@ -195,6 +195,8 @@ class MercurySocket:
             "trackingId": f"{self._user_agent}_{uuid4()}_{moment}",
         }
         connection.send_all([msgspec.json.encode(frame)])
+        if self.ready:
+            return  # the state came with the handshake
         closed = asyncio.ensure_future(connection.wait_closed())
         try:
             if not self.ready:  # the state may have been faster than we
@@ -298,10 +300,10 @@ class MercurySocket:
         elif kind == "shutdown":
             self._ack_of(envelope)
             self._owner.on_shutdown(self)
-        elif isinstance(envelope.get("data"), dict):
-            self._owner.on_event(self, envelope)
-        else:
+        elif not isinstance(data := envelope.get("data"), dict) or data.get("eventType") in _READY:
             self._ack_of(envelope)
+        else:
+            self._owner.on_event(self, envelope)
 
     def _ack_of(self, envelope: dict[str, Any]) -> None:
         message_id = envelope.get("id")
