@@ -199,8 +199,7 @@ class MercurySocket:
             return  # the state came with the handshake
         closed = asyncio.ensure_future(connection.wait_closed())
         try:
-            if not self.ready:  # the state may have been faster than we
-                await asyncio.wait({closed, state}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({closed, state}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             closed.cancel()
         if not self.ready:
