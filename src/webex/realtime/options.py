@@ -58,7 +58,7 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], str, dict
             raise ConfigurationError(f"listen() has no option {name!r}. It has {', '.join(_KINDS)}.")
         if not isinstance(value, kinds) or (isinstance(value, bool) and name not in ("ephemeral", "catch_up")):
             raise ConfigurationError(f"{name} is {value!r}; it takes {' or '.join(kind.__name__ for kind in kinds)}.")
-        if not isinstance(value, str | bool) and (value != value or value < 0):  # noqa: PLR0124  # a NaN
+        if isinstance(value, int | float) and (value != value or value < 0):  # noqa: PLR0124  # a NaN
             raise ConfigurationError(f"{name} is {value!r}; it can't be negative.")
     if options.get("overflow", "wait") not in _OVERFLOWS:
         raise ConfigurationError(f"overflow is {options['overflow']!r}; it is 'wait', 'drop_oldest' or 'raise'.")
