@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -39,6 +39,45 @@ async def shared_room(alice: AsyncWebex, *emails: str) -> str:
 async def take(events: Listening[Any], count: int = 1) -> list[Event[Any]]:
     """So many events, each handled."""
     return [await anext(events) for _ in range(count)]
+
+
+def texts(events: Iterable[Event[Any]]) -> list[str]:
+    """What was said; `again` marks what was handed out before."""
+    return [f"{event.data.text}{' again' if event.redelivered else ''}" for event in events]
+
+
+async def say(alice: AsyncWebex, room_id: str, *words: str) -> None:
+    """Messages of Alice's, one after the other."""
+    for text in words:
+        await alice.messages.create(room_id=room_id, text=text)
+
+
+class Shelf:
+    """A storage that outlives clients, as a file outlives processes. `trouble(call, key)` comes before each call."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Any] = {}
+        self.trouble: Callable[[str, str], Awaitable[None]] = self._none
+
+    async def _none(self, call: str, key: str) -> None:
+        pass
+
+    async def get(self, key: str) -> Any:
+        await self.trouble("get", key)
+        return self.entries[key]
+
+    async def put(self, key: str, value: Any) -> None:
+        await self.trouble("put", key)
+        self.entries[key] = value
+
+    async def delete(self, key: str) -> None:
+        self.entries.pop(key, None)
+
+    async def keys(self) -> list[str]:
+        return list(self.entries)
+
+    async def clear(self) -> None:
+        self.entries.clear()
 
 
 def activity(cloud: Cloud, room_id: str, verb: str = "post", **more: Any) -> dict[str, Any]:

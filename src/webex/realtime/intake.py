@@ -132,10 +132,9 @@ class Intake:
         if delivery.abandoned:
             self.journal.left(activity_id)
             self._leave()
-            if had := delivery.finished_by:
-                self._partly[activity_id] = had
-                if len(self._partly) > _MOST_PARTLY:
-                    del self._partly[next(iter(self._partly))]
+            self._partly[activity_id] = delivery.finished_by
+            if len(self._partly) > _MOST_PARTLY:
+                del self._partly[next(iter(self._partly))]
             return
         self.journal.done(activity_id, delivery.published)
         for message_id in delivery.message_ids:
@@ -168,7 +167,8 @@ class Intake:
     def take(self, activity: dict[str, Any], message_id: str | None, *, listed: bool = False) -> None:
         """Take an activity: of the frame `message_id`, or `listed` by a catch-up."""
         if not self.subscriptions:
-            return  # it stays unacknowledged: whoever listens later has a right to it
+            self._leave()  # whoever listens later has a right to it
+            return
         activity_id: str = activity["id"]
         open_one = self._open.get(activity_id)
         if open_one is not None or self.journal.is_done(activity_id):
@@ -268,7 +268,10 @@ class Intake:
             if occurrence.resource in subscription.resources and (had is None or subscription not in had)
         ]
         if not wanted:
-            if _clock() - self._began < _GRACE:  # who subscribes in a moment may want it
+            kept = had is not None and not self.is_long_ago(published)  # who left it may listen again
+            if kept or _clock() - self._began < _GRACE:  # who subscribes in a moment may want it
+                if had is not None:
+                    self._partly[activity_id] = had
                 self._leave()
                 return
             self.journal.done(activity_id, published)

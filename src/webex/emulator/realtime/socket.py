@@ -60,7 +60,7 @@ class Socket:
 
     def put(self, frame: Frame) -> None:
         """Write an event after all that waits to be written."""
-        if len(self.outbox) >= _LONGEST_QUEUE:
+        if len(self.outbox) >= max(_LONGEST_QUEUE, 2 * self._cloud.settings.redelivery_limit):
             self.close(ABRUPT)  # it does not read
             return
         self.outbox.append(frame)
