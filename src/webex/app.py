@@ -7,7 +7,7 @@ before the first call.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from webex.config import Config, load_config
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from webex.auth import DeviceLogin, SignedIn
     from webex.auth.tokens import TokenSet
     from webex.http.types import TokenSource
-    from webex.realtime.conversations import Conversations
+    from webex.realtime.background import Background
     from webex.realtime.machine import Machine
     from webex.runtime.protocol import Runtime, Style
 
@@ -202,23 +202,31 @@ class App:
         made: Machine = self._machines.here()
         return made
 
-    def conversations(self, tokens: TokenSource) -> Conversations:
-        """Sending end-to-end encrypted, for one user; needs a running event loop."""
-        from webex.realtime.conversations import Conversations
+    def conversations(self, tokens: TokenSource) -> Any:
+        """Sending end-to-end encrypted, for one user, in the style of this app."""
+        if self.runtime.style == "async":
+            from webex.realtime.conversations import Conversations
 
-        return Conversations(self.machine(), tokens)
+            return Conversations(self.machine(), tokens)
+        return self._in_background().conversations(tokens, *self._there(tokens))
 
     def listen(self, tokens: TokenSource, resources: Collection[str], **options: Any) -> Any:
         """A subscription in the style of this app."""
         if self.runtime.style == "async":
             return self.machine().listen(tokens, resources, **options)
+        return self._in_background().listen(tokens, *self._there(tokens), resources, options)
+
+    def _in_background(self) -> Background:
         from webex.realtime.background import background_of
 
-        background = background_of(self, lambda: App(self.config, "async", storage=self.storage))
-        managed = self.is_managed(tokens)
-        source = background.app.tokens_of(self._key(tokens)) if managed else None
-        adopt = self.adopt_pending(self._key(tokens)) if managed else None
-        return background.listen(tokens, source, adopt, resources, options)
+        return background_of(self, lambda: App(self.config, "async", storage=self.storage))
+
+    def _there(self, tokens: TokenSource) -> tuple[TokenSource | None, Coroutine[Any, Any, None] | None]:
+        """A stored person's token source in the background's app, and what has to be stored before it is used."""
+        if not self.is_managed(tokens):
+            return None, None
+        key = self._key(tokens)
+        return self._in_background().app.tokens_of(key), self.adopt_pending(key)
 
     # Signing in and out
 

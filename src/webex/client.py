@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar, Unpa
 from webex.app import STANDALONE_KEY, App
 from webex.config.settings import Settings
 from webex.runtime import drive
+from webex.view import View
 
 if TYPE_CHECKING:
     from webex.api import (
@@ -40,16 +41,15 @@ if TYPE_CHECKING:
         RawResponse,
         Rooms,
         RoomTabs,
-        Session,
         TeamMemberships,
         Teams,
         Webhooks,
     )
     from webex.config import Config
     from webex.http import Response
-    from webex.http.types import TokenSource
     from webex.node import AsyncAuthorization, AsyncCredentials, Authorization, Credentials
     from webex.realtime.background import BlockingListening
+    from webex.realtime.blocking_conversations import BlockingConversations
     from webex.realtime.conversations import Conversations
     from webex.realtime.listening import Listening
     from webex.realtime.options import ListenOptions
@@ -63,56 +63,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _View:
-    """What both styles have in common and what does no I/O."""
-
-    __slots__ = ("_app", "_owned", "_session", "_tokens", "user_key")
-
-    _app: App
-    _tokens: TokenSource
-    _session: Session
-    _owned: bool
-    user_key: str | None  # the key of the person, None for a token that belongs to no stored person
-
-    def _become(self, app: App, tokens: TokenSource, key: str | None, *, owned: bool) -> None:
-        self._app = app
-        self._tokens = tokens
-        self.user_key = key
-        self._owned = owned
-        self._session = app.session(tokens)
-
-    @classmethod
-    def _view(cls, app: App, key: str) -> Self:
-        made = cls.__new__(cls)
-        made._become(app, app.tokens_of(key), key, owned=False)
-        return made
-
-    @classmethod
-    def _over(cls, app: App, tokens: TokenSource) -> Self:
-        made = cls.__new__(cls)
-        made._become(app, tokens, None, owned=False)
-        return made
-
-    @property
-    def config(self) -> Config:
-        """The settled settings, and where each came from (`config.origin(name)`)."""
-        return self._app.config
-
-    @property
-    def can_authorize(self) -> bool:
-        """Whether there is a token, or a way to get one; known after `ready()` where the storage has to be asked."""
-        return self._app.can_authorize(self._tokens)
-
-    @property
-    def can_refresh(self) -> bool:
-        """Whether the token can be refreshed; known after `ready()` where the storage has to be asked."""
-        return self._app.can_refresh(self._tokens)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.user_key!r})" if self.user_key else f"{type(self).__name__}()"
-
-
-class AsyncWebex(_View):
+class AsyncWebex(View):
     """The view of one person, bot or app, for event-loop style.
 
     Stand-alone it takes a token (text, or any shape of core-behaviour §1.7), or `WEBEX_ACCESS_TOKEN`, or the token that
@@ -248,7 +199,7 @@ class AsyncWebex(_View):
     @property
     def conversations(self) -> Conversations:
         """Sending end-to-end encrypted from this machine: post, edit, share, add, leave, create."""
-        return self._app.conversations(self._tokens)
+        return self._app.conversations(self._tokens)  # type: ignore[no-any-return]  # by style
 
     async def request(self, method: str, url: str, **options: Any) -> Response:
         """Call what is not modelled: `await client.request("GET", "/meetings", params={"max": 10})`.
@@ -313,7 +264,7 @@ class AsyncWebex(_View):
         await self.aclose()
 
 
-class Webex(_View):
+class Webex(View):
     """The view of one person, bot or app, for blocking style. See `AsyncWebex`."""
 
     __slots__ = ()
@@ -439,6 +390,11 @@ class Webex(_View):
     def listen(self, resources: Names = EVERYTHING, **options: Unpack[ListenOptions]) -> BlockingListening[Any]:
         """Hear of everything that happens to this person; see `AsyncWebex.listen`. A background thread listens."""
         return self._app.listen(self._tokens, resources, **options)  # type: ignore[no-any-return]  # by style
+
+    @property
+    def conversations(self) -> BlockingConversations:
+        """Sending end-to-end encrypted from this machine: post, edit, share, add, leave, create."""
+        return self._app.conversations(self._tokens)  # type: ignore[no-any-return]  # by style
 
     # Any other call
 

@@ -15,6 +15,7 @@ from webex.runtime import drive
 
 if TYPE_CHECKING:
     from webex.http.types import TokenSource
+    from webex.realtime.blocking_conversations import BlockingConversations
     from webex.realtime.event import Event
     from webex.realtime.listening import Handler, Listening
 
@@ -105,18 +106,31 @@ class Background:
         options: dict[str, Any],
     ) -> BlockingListening[Any]:
         """A subscription; `managed` is the same person's token source in the other app, where it has one."""
-        if adopt is not None:
-            drive(adopt)
-        source = managed
-        if source is None:
-            source = self._sources.setdefault(
-                id(tokens), ThreadedTokens(tokens)
-            )  # which holds it: its id stays its own
+        source = self._source(tokens, managed, adopt)
 
         async def make() -> Any:
             return self.app.listen(source, resources, **options)
 
         return BlockingListening(self._loop, make)
+
+    def conversations(
+        self, tokens: TokenSource, managed: TokenSource | None, adopt: Coroutine[Any, Any, None] | None
+    ) -> BlockingConversations:
+        """Sending end-to-end encrypted; arguments as for `listen`."""
+        from webex.realtime.blocking_conversations import BlockingConversations
+
+        source = self._source(tokens, managed, adopt)
+        return BlockingConversations(self._loop, lambda: self.app.conversations(source))
+
+    def _source(
+        self, tokens: TokenSource, managed: TokenSource | None, adopt: Coroutine[Any, Any, None] | None
+    ) -> TokenSource:
+        if adopt is not None:
+            drive(adopt)
+        if managed is not None:
+            return managed
+        # What is made holds the source, so that its id stays its own.
+        return self._sources.setdefault(id(tokens), ThreadedTokens(tokens))
 
     def close(self) -> None:
         """End every subscription, the app and the loop; in a child process there is none of it."""

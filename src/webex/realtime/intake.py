@@ -312,6 +312,8 @@ class Intake:
 
     def catch_up(self, reason: str) -> None:
         """List what was missed since everything was handled; what comes live waits behind it."""
+        if not self.subscriptions:
+            return
         self._gaps.append(reason)
         if self._filling is None or self._filling.done():
             self._held = []
