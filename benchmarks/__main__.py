@@ -8,6 +8,7 @@ counts is the median of the rounds, and of that only the ratio.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from benchmarks.arena import (
     ContestantError,
     Sink,
 )
-from tools.environments import EnvironmentUnavailableError
+from tools.environments import ROOT, EnvironmentUnavailableError, make
 
 ROOMS = 10_000  # as many as the sink has
 Entry = tuple[str, str, dict[str, int]]  # contestant, case, parameters
@@ -68,11 +69,23 @@ def rounds(started: dict[str, Contestant], entries: dict[str, Entry], count: int
 def long_runs() -> int:
     """Real time and its figures, two minutes of chaos, ten minutes of fuzzing; 1 when one of them failed."""
     runs = (
-        ("benchmarks.realtime",),
-        ("benchmarks.chaos", "--seconds", "120"),
-        ("tools.fuzz", "--seconds", "600"),
+        (sys.executable, "benchmarks.realtime"),
+        (sys.executable, "benchmarks.chaos", "--seconds", "120"),
+        (fuzzer(), "tools.fuzz", "--seconds", "600"),
     )
-    return max(subprocess.run([sys.executable, "-m", *run], check=False).returncode != 0 for run in runs)
+    path = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    return max(
+        subprocess.run([python, "-m", *run], cwd=ROOT, env=path, check=False).returncode != 0 for python, *run in runs
+    )
+
+
+def fuzzer() -> str:
+    """An interpreter with atheris; this one, which fuzzes without guidance, where there is none."""
+    try:
+        return str(make("fuzz"))
+    except EnvironmentUnavailableError as error:
+        print(f"{error}\nFuzzing goes on without atheris.", file=sys.stderr)
+        return sys.executable
 
 
 def main() -> int:

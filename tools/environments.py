@@ -53,6 +53,7 @@ PYTHON = {
     "webexpythonsdk": PythonEnvironment(("webexpythonsdk",)),
     "wxc-sdk": PythonEnvironment(("wxc-sdk",)),
     "webex-message-handler": PythonEnvironment(("webex-message-handler",)),
+    "fuzz": PythonEnvironment(("core", "fuzz")),
 }
 NODE = {"node-webex": NodeEnvironment("tests/thirdparty/node")}
 
