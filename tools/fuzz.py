@@ -4,7 +4,7 @@
     python -m tools.fuzz --seconds 60 --target frames --target files
     python -m tools.fuzz --target frames --replay FILE
 
-With atheris (in the environment `fuzz`, which `scripts/bench --long` takes) coverage guides the mutations. Without it, a
+With atheris (in the environment `fuzz`, that `scripts/bench --long` takes) coverage guides the mutations. Without it, a
 plain loop changes the vectors at random, and the report says so. A finding is kept as a file in `--findings`; the exit
 code is then 1.
 """

@@ -19,7 +19,8 @@ from webex.encryption.kms_identity import check_static_key, read_static_key
 from webex.encryption.scr import SCR
 from webex.errors import ConfigurationError, DecodeError, DecryptionError, KMSError
 from webex.realtime.device import _read, read_features
-from webex.realtime.events import RESOURCES, Reader
+from webex.realtime.event import RESOURCES
+from webex.realtime.events import Reader
 from webex.realtime.overrides import override
 from webex.realtime.socket import MercurySocket
 from webex.realtime.timers import Wheel
