@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 
-from tests.realtime.helpers import QUICK, client_of, run
-from webex import AsyncIntegration, Integration, RealtimeHub
+from tests.realtime.helpers import QUICK, client_of, run, until
+from webex import AsyncIntegration, AsyncWebex, Integration, RealtimeHub
 from webex.emulator import accounts
 from webex.emulator.cloud import Cloud
-from webex.errors import ConfigurationError, NotSignedInError
+from webex.errors import ConfigurationError, ConnectionReplacedError, NotSignedInError, RealtimeError, SlowConsumerError
 
 APP = {
     "client_id": accounts.CLIENT_ID,
@@ -52,3 +56,145 @@ def test_all_users_are_heard_over_one_stream_and_have_their_health(webex_cloud: 
 def test_it_takes_an_integration_for_event_loops(webex_cloud: Cloud) -> None:
     with Integration(**APP, emulator_url=webex_cloud.url) as integration, pytest.raises(ConfigurationError):
         RealtimeHub(integration)
+
+
+@asynccontextmanager
+async def hub_of(cloud: Cloud, *emails: str, **options: object) -> AsyncIterator[tuple[RealtimeHub, AsyncWebex]]:
+    """A hub that hears the messages of new people, and Alice, who writes to them."""
+    integration = AsyncIntegration(**APP, emulator_url=cloud.url)
+    async with client_of(cloud) as alice, integration:
+        async with RealtimeHub(integration, ("messages",), **{**QUICK, **options}) as hub:  # type: ignore[arg-type]
+            for email in emails:
+                person = cloud.add_person(email)
+                await integration.adopt(person.id, cloud.token_for(email))
+                await hub.add(person.id)
+            yield hub, alice
+
+
+async def write(alice: AsyncWebex, email: str, *words: str) -> None:
+    for text in words:
+        await alice.messages.create(to_person_email=email, text=text)
+
+
+async def first_of(hub: RealtimeHub) -> str:
+    """The text of the next event, whose loop is broken off."""
+    async for event in hub.events():
+        return str(event.data.text)
+    raise AssertionError("the hub was closed")
+
+
+async def next_of(hub: RealtimeHub, count: int) -> list[str]:
+    """The texts of the next events, all of them handled."""
+    heard: list[str] = []
+    async for event in hub.events():
+        heard.append(event.data.text)
+        event.ack()
+        if len(heard) == count:
+            break
+    return heard
+
+
+def test_who_breaks_off_gets_the_same_event_again_and_nobody_is_kept_waiting(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with hub_of(webex_cloud, "one@example.com", "two@example.com") as (hub, alice):
+            await write(alice, "one@example.com", "a", "b", "c")
+            for _ in range(3):
+                assert await first_of(hub) == "a"
+            heard: list[str] = []
+            async for event in hub.events():
+                heard.append(event.data.text)
+                if event.data.text == "c":
+                    await write(alice, "two@example.com", "for another")
+                if event.data.text == "for another":
+                    break
+            assert heard == ["a", "b", "c", "for another"]
+
+    run(main())
+
+
+def test_a_consumer_ends_when_the_hub_is_closed(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with hub_of(webex_cloud, "one@example.com") as (hub, alice):
+            heard: list[str] = []
+
+            async def consume() -> None:
+                async for event in hub.events():
+                    heard.append(event.data.text)
+
+            consuming = asyncio.ensure_future(consume())
+            await write(alice, "one@example.com", "a")
+            await until(lambda: heard == ["a"])
+            await hub.aclose()
+            await consuming
+            assert [event async for event in hub.events()] == []
+            with pytest.raises(ConfigurationError):
+                await hub.add("another")
+
+    run(main())
+
+
+def test_a_user_may_be_removed_while_an_event_of_theirs_is_in_hand(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with hub_of(webex_cloud, "one@example.com", "two@example.com") as (hub, alice):
+            one, two = hub.users
+            await write(alice, "one@example.com", "a", "b")
+            heard: list[str] = []
+            async for event in hub.events():
+                heard.append(event.data.text)
+                if len(heard) == 1:
+                    await hub.remove(one)
+                    assert hub.users == [two]
+                    await write(alice, "two@example.com", "c")
+                elif event.data.text == "c":
+                    await hub.add(one)
+                elif len(heard) == 4:
+                    break
+            assert heard == ["a", "c", "a", "b"]
+
+    run(main())
+
+
+def test_what_waited_for_a_consumer_goes_with_its_user(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with hub_of(webex_cloud, "one@example.com", "two@example.com") as (hub, alice):
+            await write(alice, "one@example.com", "a")
+            await until(lambda: hub._ready)
+            await hub.remove(hub.users[0])
+            await write(alice, "two@example.com", "b")
+            assert await next_of(hub, 1) == ["b"]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(4000, ConnectionReplacedError), (4403, RealtimeError), (None, SlowConsumerError)]
+)
+def test_why_a_user_is_heard_no_more_is_told(webex_cloud: Cloud, code: int | None, error: type[Exception]) -> None:
+    async def main() -> None:
+        options = {"max_queue": 1, "overflow": "raise"}
+        async with hub_of(webex_cloud, "one@example.com", "two@example.com", **options) as (hub, alice):
+            one, two = hub.users
+            told: dict[str, BaseException] = {}
+            hub.on_failure = told.__setitem__
+            assert hub.failure(one) is None
+            if code is not None:
+                webex_cloud.mercury.drop("one@example.com", code)
+            else:
+                await write(alice, "one@example.com", "a")
+                await until(lambda: hub._ready)
+                await write(alice, "one@example.com", "b", "c")
+                assert await next_of(hub, 2) == ["a", "b"]
+            await until(lambda: told)
+            assert list(told) == [one]
+            assert hub.failure(one) is told[one]
+            assert type(told[one]) is error
+            assert (hub.users, hub.health(one), hub.failure(two)) == ([two], None, None)
+            await write(alice, "two@example.com", "still heard")
+            assert await next_of(hub, 1) == ["still heard"]
+            await hub.add(one)
+            assert hub.failure(one) is None
+            if code is not None:
+                await write(alice, "one@example.com", "heard again")
+                assert await next_of(hub, 1) == ["heard again"]
+
+    run(main())

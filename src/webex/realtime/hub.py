@@ -124,11 +124,12 @@ class RealtimeHub:
                 yield event
                 finished = True
             finally:
-                if finished:
+                if finished or event._in_hand is None:  # it was acknowledged by hand
                     if not handled.done():
                         handled.set_result(None)
                 else:
                     self._ready.appendleft((key, event, handled))
+                    self._woken.set()
 
     async def aclose(self) -> None:
         """End all listening; what is in hand stays unacknowledged."""
