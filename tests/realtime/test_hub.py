@@ -63,7 +63,7 @@ async def hub_of(cloud: Cloud, *emails: str, **options: object) -> AsyncIterator
     """A hub that hears the messages of new people, and Alice, who writes to them."""
     integration = AsyncIntegration(**APP, emulator_url=cloud.url)
     async with client_of(cloud) as alice, integration:
-        async with RealtimeHub(integration, ("messages",), **{**QUICK, **options}) as hub:  # type: ignore[arg-type]
+        async with RealtimeHub(integration, ("messages",), **{**QUICK, **options}) as hub:  # type: ignore[arg-type]  # of any kind
             for email in emails:
                 person = cloud.add_person(email)
                 await integration.adopt(person.id, cloud.token_for(email))

@@ -89,7 +89,7 @@ def test_what_was_held_behind_a_catch_up_comes_after_a_stop(
                     if text == "two":
                         async with bob.messages.listen(**QUICK) as events:
                             assert texts(await take(events)) == ["two"]
-                            events._in_hand.ack()  # type: ignore[union-attr]
+                            events._in_hand.ack()  # type: ignore[union-attr]  # one is in hand
             async with client_of(webex_cloud, "bob", storage=SQLiteStorage(tmp_path / "s.db")) as bob:
                 async with bob.messages.listen(**QUICK) as events:
                     assert texts(await take(events)) == ["three"]
