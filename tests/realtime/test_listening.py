@@ -324,3 +324,17 @@ def test_typing_is_shown_and_presence_is_told(webex_cloud: Cloud) -> None:
         assert started.data.room_id == room
 
     run(main())
+
+
+def test_who_comes_while_the_last_one_goes_is_not_deaf(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
+            room = await shared_room(alice)
+            first = await bob.messages.listen(**QUICK)
+            going, second = await asyncio.gather(first.stop_listening(), bob.messages.listen(**QUICK).start())
+            assert going is None
+            await alice.messages.create(room_id=room, text="heard")
+            assert (await anext(second)).data.text == "heard"
+            await second.stop_listening()
+
+    run(main())

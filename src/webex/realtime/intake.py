@@ -24,7 +24,6 @@ from webex.errors import (
     KMSIdentityError,
     KMSTimeoutError,
     TransportError,
-    WebexError,
 )
 from webex.ids import to_hydra_id
 from webex.realtime.catchup import find_missed
@@ -242,7 +241,7 @@ class Intake:
         while True:
             try:
                 return await self.keys.get(url)
-            except (WebexError, OSError) as error:
+            except Exception as error:  # whatever it is: the room must not wait for nothing
                 if _is_final(error) or _clock() > end:
                     failure = DecryptionError(f"The key could not be had: {error}")
                     failure.__cause__ = error

@@ -168,12 +168,15 @@ class Listener:
         """End the connection and everything under way; keep what a later start needs. Who waits gets `error`."""
         if error is not None:
             self._end(error)
-        ending = asyncio.ensure_future(self._stop())  # to the end, also when who waits for it is cancelled
+        # To the end, also when who waits for it is cancelled.
+        ending = asyncio.ensure_future(self._stop(unless_heard=error is None))
         ending.add_done_callback(_seen)
         await asyncio.shield(ending)
 
-    async def _stop(self) -> None:
+    async def _stop(self, *, unless_heard: bool) -> None:
         async with self._lock:
+            if unless_heard and self.intake.subscriptions:
+                return  # somebody came while the last one went
             task, self._task = self._task, None
             if task is None:
                 return
@@ -186,7 +189,10 @@ class Listener:
             await self.keys.close()
             await self.channel.close()
             if self._remembers:
-                await self.journal.flush()
+                try:
+                    await self.journal.flush()
+                except WebexError as failure:
+                    _logger.warning("how listening stood could not be stored: %s", type(failure).__name__)
             if self._up is not None and not self._up.done():
                 self._up.set_exception(RealtimeError("Listening was ended before it had begun."))
             if self._multiple:
@@ -276,14 +282,14 @@ class Listener:
         socket = self._new_socket()
         await self._open(socket, device)
         self._socket = socket
-        self.health.connected_since = datetime.now(UTC)
-        self.health.connections += 1
-        await self._resume(socket, device)
-        self._run = asyncio.ensure_future(socket.run())
-        self._refresh_later(self.devices.refresh_after)
-        if self._up is not None and not self._up.done():
-            self._up.set_result(None)
         try:
+            self.health.connected_since = datetime.now(UTC)
+            self.health.connections += 1
+            await self._resume(socket, device)
+            self._run = asyncio.ensure_future(socket.run())
+            self._refresh_later(self.devices.refresh_after)
+            if self._up is not None and not self._up.done():
+                self._up.set_result(None)
             await self._serve()
         finally:
             present, self._socket = self._socket, None
