@@ -42,8 +42,8 @@ class Delivery:
         self._pending = pending
         self.durable = durable
         self.told_only = told_only  # it is no activity: nothing to write down, acknowledge or send again
-        self._finished: set[Listening[Any]] = set()
-        self._left: set[Listening[Any]] = set()
+        self._finished: tuple[Listening[Any], ...] = ()
+        self._left: tuple[Listening[Any], ...] = ()
         self._handed = told_only
 
     async def hand(self) -> None:
@@ -62,13 +62,13 @@ class Delivery:
         """One more subscription is done with it."""
         self._pending -= 1
         if self._pending or self._left:
-            self._finished.add(subscription)
+            self._finished += (subscription,)
         if not self._pending and not self.told_only:
             self._intake.finished(self)
 
     def abandon(self, subscription: Listening[Any]) -> None:
         """A subscription left it unhandled: it is not acknowledged, and comes again."""
-        self._left.add(subscription)
+        self._left += (subscription,)
         self._pending -= 1
         if not self._pending and not self.told_only:
             self._intake.finished(self)
@@ -81,4 +81,4 @@ class Delivery:
     @property
     def finished_by(self) -> set[Listening[Any]]:
         """Those who need not get it again."""
-        return self._finished - self._left
+        return set(self._finished) - set(self._left)

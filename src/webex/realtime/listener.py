@@ -417,7 +417,8 @@ class Listener:
         kind = data.get("eventType")
         if kind == "conversation.activity":
             message_id = envelope.get("id")
-            override(envelope)
+            if "headers" in envelope or "headers" in data:
+                override(envelope)
             activity = data.get("activity")
             known = message_id if isinstance(message_id, str) else None
             if isinstance(activity, dict) and isinstance(activity.get("id"), str):

@@ -31,10 +31,12 @@ READY_TIMEOUT: Final = 30.0
 _REORDER_PATIENCE: Final = 0.25  # seconds that a frame may be overtaken by
 _MOST_AHEAD: Final = 256
 _LARGEST_FRAME: Final = 64 * 1024 * 1024
+_GATHER_ACKS: Final = 0.01  # seconds in which acknowledgements are gathered: each write is a system call
 _LONGEST_RETRY_AFTER: Final = 3600.0
 _READY: Final = ("mercury.buffer_state", "mercury.registration_status")
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.encode
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
 
 
@@ -159,16 +161,18 @@ class MercurySocket:
         raise self._closed(connection)
 
     def ack(self, message_id: str) -> None:
-        """Acknowledge a frame. Does not wait; on a closed socket it does nothing."""
-        self.send(f'{{"messageId":{msgspec.json.encode(message_id).decode()},"type":"ack"}}')
-
-    def send(self, text: str) -> None:
-        """Send a frame, together with all that is sent before the event loop turns."""
+        """Acknowledge a frame, in a moment and together with others; on a closed socket it does nothing."""
         if self._connection is None or self._fate is not None:
             return
         if not self._outbox:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._outbox.append(text.encode())
+            asyncio.get_running_loop().call_later(_GATHER_ACKS, self._flush)
+        self._outbox.append(b'{"messageId":%b,"type":"ack"}' % _encode(message_id))
+
+    def send(self, text: str) -> None:
+        """Send a frame now, behind what waits to be acknowledged."""
+        if self._connection is not None and self._fate is None:
+            self._outbox.append(text.encode())
+            self._flush()
 
     async def close(self, code: int = 1000, reason: str = "Done") -> None:
         """Close, and wait until it is closed. Safe to call twice."""
@@ -256,7 +260,7 @@ class MercurySocket:
         expected = self._expected
         if type(number) is not int:
             self._handle(envelope)
-        elif expected is None or number == expected:
+        elif number == expected or expected is None:
             self._expected = number + 1
             self._handle(envelope)
             if self._ahead:
@@ -332,6 +336,7 @@ class MercurySocket:
         self._abandon("Pong not received")
 
     def _abandon(self, reason: str) -> None:
+        self._flush()
         self._fate = (1000, reason)
         connection = self._connection
         if connection is not None:
