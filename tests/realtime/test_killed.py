@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.realtime.helpers import client_of, run, shared_room
+import pytest
+
+from tests.realtime.helpers import client_of, run, say, shared_room
 from webex.emulator.cloud import Cloud
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 40  # real seconds before a test gives up
 
 
 @contextmanager
@@ -19,10 +23,13 @@ def listening(cloud: Cloud, token: str, path: Path, slow: str) -> Iterator[subpr
     """The process, listening; killed at the end."""
     command = [sys.executable, "-m", "tests.realtime.worker", cloud.url, token, str(path), slow]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    late = threading.Timer(PATIENCE, process.kill)
+    late.start()
     try:
         assert _line(process) == "listening"
         yield process
     finally:
+        late.cancel()
         process.kill()
         process.wait()
         if process.stdout is not None:
@@ -34,23 +41,39 @@ def _line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
+async def post(cloud: Cloud, room: str | None, *texts: str) -> str:
+    """Messages of Alice's in a room that Bob is in."""
+    async with client_of(cloud) as alice:
+        room = room or await shared_room(alice)
+        await say(alice, room, *texts)
+        return room
+
+
 def test_nothing_is_lost_and_the_one_in_hand_comes_again(webex_cloud: Cloud, tmp_path: Path) -> None:
     token = webex_cloud.token_for("bob")
 
-    async def post(room: str | None, *texts: str) -> str:
-        async with client_of(webex_cloud) as alice:
-            room = room or await shared_room(alice)
-            for text in texts:
-                await alice.messages.create(room_id=room, text=text)
-            return room
-
-    room = run(post(None))
+    room = run(post(webex_cloud, None))
     with listening(webex_cloud, token, tmp_path / "s.db", "two") as process:
-        run(post(room, "one", "two", "three"))
+        run(post(webex_cloud, room, "one", "two", "three"))
         assert _line(process) == "one first"
         assert _line(process) == "two first"
         # SIGKILL, while "two" is in hand and "three" waits.
-    run(post(room, "four"))
+    run(post(webex_cloud, room, "four"))
     with listening(webex_cloud, token, tmp_path / "s.db", "") as process:
-        run(post(room, "five"))
+        run(post(webex_cloud, room, "five"))
         assert [_line(process) for _ in range(4)] == ["two again", "three first", "four first", "five first"]
+
+
+@pytest.mark.parametrize("gone", ["lose", "expire_devices"])
+def test_who_was_killed_before_the_first_event_hears_what_came_when_the_cloud_has_let_go_of_it(
+    webex_cloud: Cloud, tmp_path: Path, gone: str
+) -> None:
+    token = webex_cloud.token_for("bob")
+    room = run(post(webex_cloud, None, "long before"))
+    with listening(webex_cloud, token, tmp_path / "s.db", ""):
+        pass  # SIGKILL
+    run(post(webex_cloud, room, "one"))
+    getattr(webex_cloud.mercury, gone)("bob")
+    with listening(webex_cloud, token, tmp_path / "s.db", "") as process:
+        run(post(webex_cloud, room, "two"))
+        assert [_line(process) for _ in range(2)] == ["one first", "two first"]
