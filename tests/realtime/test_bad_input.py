@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.helpers import QUICK, activity, client_of, run, say, shared_room, take, tell, texts, until
+from tests.realtime.helpers import QUICK, Shelf, activity, client_of, run, say, shared_room, take, tell, texts, until
 from tests.realtime.wiretap import tapped
 from webex.emulator.cloud import Cloud
 from webex.errors import ConnectError, DecodeError, WebexError
@@ -163,9 +163,10 @@ def test_a_conversation_service_that_is_out_of_order_for_a_moment_makes_no_gap(
     run(main())
 
 
-def test_an_unreadable_moment_in_hand_spoils_no_later_catch_up(webex_cloud: Cloud) -> None:
+@pytest.mark.parametrize("storage", [None, Shelf], ids=["in memory", "stored"])
+def test_an_unreadable_moment_in_hand_spoils_no_later_catch_up(webex_cloud: Cloud, storage: Any) -> None:
     async def main() -> None:
-        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob", storage=storage and storage()) as bob:
             room = await shared_room(alice)
             async with bob.messages.listen(**QUICK) as events:
                 odd = activity(webex_cloud, room, published="yesterday")
