@@ -7,7 +7,8 @@ told that there was a gap (realtime-protocol §3.6).
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -17,6 +18,7 @@ from webex.ids import parse_id
 
 _logger = logging.getLogger("webex.realtime")
 
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _ROOMS: Final = 1000
 _PAGE: Final = 200
 _MOST: Final = 100_000  # activities of one catch-up
@@ -59,7 +61,7 @@ async def find_missed(door: CatchUpDoor, since: str, *, is_bot: bool, by_rest: b
         found = [activity async for activity in _from_rest(door, since, is_bot=is_bot)]
         complete = False
     found = [activity for activity in found if isinstance(activity.get("id"), str)]
-    found.sort(key=lambda activity: str(activity.get("published", "")))
+    found.sort(key=published_at)
     return Missed(found, complete)
 
 
@@ -112,12 +114,12 @@ async def _activities(door: CatchUpDoor, url: str, since: str) -> tuple[list[dic
         page = _items((await door.send("GET", f"{url}/activities", params=params)).json())
         fresh = {item["id"]: item for item in page if isinstance(item.get("id"), str) and item["id"] not in found}
         found |= fresh
-        newest = max((str(item.get("published", "")) for item in page), default="")
+        newest = max(map(published_at, page), default="")
         if not fresh:
             return list(found.values()), True
         if newest <= start and len(page) > 1:
             return list(found.values()), False  # more happened in one millisecond than a page holds
-        start = newest
+        start = max(start, newest)
     return list(found.values()), False
 
 
@@ -177,6 +179,12 @@ def as_activity(message: dict[str, Any], room: dict[str, Any]) -> dict[str, Any]
     if message.get("parentId"):
         activity["parent"] = {"id": parse_id(message["parentId"]).id, "type": "reply"}
     return activity
+
+
+def published_at(activity: Mapping[str, Any]) -> str:
+    """When it happened; empty where that can't be read."""
+    text = activity.get("published")
+    return text if isinstance(text, str) and _MOMENT.fullmatch(text) is not None else ""
 
 
 def _url_of(conversation: dict[str, Any]) -> str:

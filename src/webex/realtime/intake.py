@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ from webex.errors import (
     TransportError,
 )
 from webex.ids import to_hydra_id
-from webex.realtime.catchup import find_missed
+from webex.realtime.catchup import find_missed, published_at
 from webex.realtime.delivery import Delivery
 from webex.realtime.event import Audience, Event, Occurrence
 from webex.realtime.events import Reader
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from webex.realtime.listening import Listening
 
 _logger = logging.getLogger("webex.realtime")
-
-_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 _FIRST_KEY_PAUSE: Final = 0.2
 _KEY_PATIENCE: Final = 900.0  # seconds that a room waits for a key service that can't be reached
@@ -214,7 +211,7 @@ class Intake:
         self, lane: deque[tuple[dict[str, Any], str | None]], activity: dict[str, Any], message_id: str | None
     ) -> None:
         lane.append((activity, message_id))
-        self.journal.arrived(activity["id"], _published(activity))
+        self.journal.arrived(activity["id"], published_at(activity))
         self._waiting += 1
 
     async def _lane(self, room: str, lane: deque[tuple[dict[str, Any], str | None]]) -> None:
@@ -258,7 +255,7 @@ class Intake:
         failure = open_activity(activity, ciphers)
         if failure is not None:
             self.health.undecryptable += 1
-        published = _published(activity)
+        published = published_at(activity)
         had = self._partly.pop(activity_id, None) if self._partly else None
         wanted = [
             (subscription, occurrence)
@@ -289,7 +286,9 @@ class Intake:
             subscription.offer(event, delivery)
 
     def typing(self, data: Mapping[str, Any], kind: str) -> None:
-        actor = data.get("actor") or {}
+        actor = data.get("actor")
+        if not isinstance(actor, dict):
+            return
         person, room = actor.get("entryUUID") or actor.get("id"), data.get("conversationId")
         if not isinstance(person, str) or not isinstance(room, str):
             return
@@ -361,7 +360,7 @@ class Intake:
                 pause = min(pause * 2, _LONGEST_PAUSE)
         found = 0
         for activity in missed.activities:
-            if _published(activity) < self.journal.floor:
+            if published_at(activity) < self.journal.floor:
                 continue  # from before anybody listened
             await self._until_room()
             found += not self.journal.is_done(activity["id"]) and activity["id"] not in self._open
@@ -404,12 +403,6 @@ def _is_final(error: Exception) -> bool:
 def _room_of(activity: Mapping[str, Any]) -> str:
     place = activity.get("target") or activity.get("object")
     return str(place.get("id")) if isinstance(place, dict) else ""
-
-
-def _published(activity: Mapping[str, Any]) -> str:
-    """When it happened; empty where that can't be read."""
-    text = activity.get("published")
-    return text if isinstance(text, str) and _MOMENT.fullmatch(text) is not None else ""
 
 
 def _shifted(moment: str, seconds: float) -> str:

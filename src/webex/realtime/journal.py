@@ -102,7 +102,7 @@ class Journal:
 
     def arrived(self, activity_id: str, published: str) -> None:
         """It is on its way: nothing counts as handled that is later, until it is."""
-        self._arrived[activity_id] = published
+        self._arrived[activity_id] = published or self._watermark  # nobody knows when: now, as far as we know
 
     def left(self, activity_id: str) -> None:
         """It was not handled, and has to come again; of those that fail again and again, the oldest are given up."""
@@ -115,13 +115,13 @@ class Journal:
 
     async def hand(self, activity_id: str, published: str) -> None:
         """It is given to its handler now."""
-        self._in_hand[activity_id] = published
+        self._in_hand[activity_id] = published or self._watermark
         if self.durable:
             await self._write(activity_id, published)
 
     def hand_in_memory(self, activity_id: str, published: str) -> None:
         """The same, for a journal that is not durable."""
-        self._in_hand[activity_id] = published
+        self._in_hand[activity_id] = published or self._watermark
 
     def done(self, activity_id: str, published: str) -> None:
         """It was handled to its end, or nobody wanted it."""

@@ -18,6 +18,7 @@ from uuid import uuid4
 import msgspec
 
 from webex.errors import ConnectError, DeadlineError, TransportError
+from webex.http.retry import parse_retry_after
 
 if TYPE_CHECKING:
     from webex.realtime.connection import Connection, Data
@@ -32,7 +33,6 @@ _REORDER_PATIENCE: Final = 0.25  # seconds that a frame may be overtaken by
 _MOST_AHEAD: Final = 256
 _LARGEST_FRAME: Final = 64 * 1024 * 1024
 _GATHER_ACKS: Final = 0.01  # seconds in which acknowledgements are gathered: each write is a system call
-_LONGEST_RETRY_AFTER: Final = 3600.0
 _READY: Final = ("mercury.buffer_state", "mercury.registration_status")
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -136,7 +136,8 @@ class MercurySocket:
                     self._connection = cast("Connection", connection)
                 except InvalidStatus as error:
                     closed = Closed(None, ready=False, refused=error.response.status_code)
-                    closed.retry_after = _seconds(error.response.headers.get("Retry-After"))
+                    asked = error.response.headers.get("Retry-After")
+                    closed.retry_after = parse_retry_after(asked, time.time())
                     raise closed from None
                 except (InvalidHandshake, WebSocketException) as error:
                     raise TransportError(f"Mercury did not shake hands ({type(error).__name__}).") from None
@@ -357,13 +358,6 @@ class MercurySocket:
 def _seen(task: asyncio.Future[Any]) -> None:
     if not task.cancelled():
         task.exception()
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return min(max(float(text), 0.0), _LONGEST_RETRY_AFTER) if text else None  # nan and inf end up within
-    except ValueError:
-        return None
 
 
 # The library would log whole frames at debug level, and the first one holds the token.

@@ -1,0 +1,360 @@
+"""What nobody should send: it costs nobody a later message, and what can't be listed is told as a gap."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.realtime.helpers import QUICK, Shelf, activity, client_of, run, say, shared_room, take, tell, texts, until
+from tests.realtime.wiretap import tapped
+from webex.emulator.cloud import Cloud
+from webex.errors import ConnectError, DecodeError, WebexError
+from webex.http.types import RequestInfo, Response
+from webex.ids import parse_id, to_hydra_id, to_uuid
+from webex.realtime import intake
+from webex.realtime.catchup import find_missed
+
+# Frames
+
+
+MALFORMED: dict[str, Any] = {
+    "no object": "text",
+    "a list": ["text"],
+    "no activity": {"eventType": "conversation.activity"},
+    "an activity that is a list": {"activity": []},
+    "a target that is a text": {"activity": {"target": "text"}},
+    "an object that is a list": {"activity": {"object": ["text"]}},
+    "an actor that is a text": {"activity": {"actor": "alice"}},
+    "a parent that is a text": {"activity": {"parent": "text"}},
+    "a verb that is a list": {"activity": {"verb": ["post"]}},
+    "no id": {"activity": {"id": None}},
+    "an id that is a list": {"activity": {"id": ["text"]}},
+    "a key that is a number": {"activity": {"encryptionKeyUrl": 1}},
+    "a key of nobody and a target that is a text": {"activity": {"encryptionKeyUrl": "kms://nobody/1", "target": "x"}},
+    "somebody typing who is a text": {"eventType": "status.start_typing", "actor": "alice", "conversationId": "1"},
+    "keys that are a number": {"eventType": "encryption.kms_message", "encryption": {"kmsMessages": 1}},
+    "headers that are a list": {"headers": ["data.activity"], "activity": {"verb": "unknown"}},
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_a_malformed_frame_costs_no_later_message(
+    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    async def main() -> None:
+        async with tapped(monkeypatch) as wire, client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
+            room = await shared_room(alice)
+            data = MALFORMED[what]
+            if isinstance(data, dict):
+                data = {"eventType": "conversation.activity", **data}
+                if isinstance(data.get("activity"), dict):
+                    data["activity"] = {**activity(webex_cloud, room), **data["activity"]}
+            async with bob.listen(("messages", "rooms", "memberships", "typing"), **QUICK) as events:
+                await wire.line.say({"id": "malformed", "data": data})
+                await say(alice, room, "after it")
+                heard = await anext(events)
+                if heard.data.text == "in the clear":  # not everything that is odd is unreadable
+                    heard = await anext(events)
+                assert heard.data.text == "after it"
+                assert events.health.connections == 1
+
+    with caplog.at_level(logging.ERROR, "webex.realtime"):
+        run(main())
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(("asked", "most"), [("nan", 1.0), ("-5", 1.0), ("soon", 1.0), ("inf", 3600.0)])
+def test_no_odd_wish_for_a_pause_makes_a_listener_wait_for_ever(
+    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, asked: str, most: float
+) -> None:
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+        await asyncio.sleep(0.001)
+
+    monkeypatch.setattr("webex.realtime.listener.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+
+    async def main() -> None:
+        webex_cloud.faults.add("/v1/apps/*", status=503, retry_after=asked, count=1)
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
+            room = await shared_room(alice)
+            async with bob.messages.listen() as events:
+                await say(alice, room, "heard")
+                assert texts(await take(events)) == ["heard"]
+
+    run(main())
+    (pause,) = paused
+    assert most / 2 <= pause <= most
+
+
+def test_an_answer_about_oneself_that_is_no_object_is_told_and_the_next_try_hears(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
+            room = await shared_room(alice)
+            webex_cloud.faults.add("/v1/people/me", body="[]", count=1)
+            with pytest.raises(DecodeError, match="people/me"):
+                await bob.messages.listen(**QUICK)
+            async with bob.messages.listen(**QUICK) as events:
+                await say(alice, room, "heard")
+                assert texts(await take(events)) == ["heard"]
+
+    run(main())
+
+
+# Catching up
+
+
+def forget_devices(cloud: Cloud) -> None:
+    """Have Bob's socket break and its registration end: what comes until the next one has to be listed."""
+    with cloud.lock:
+        cloud.mercury.drop("bob")
+        cloud.mercury.expire_devices("bob")
+
+
+def test_what_can_be_had_from_nowhere_is_one_gap_and_listening_goes_on(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
+            room = await shared_room(alice)
+            async with bob.listen(**QUICK) as events:
+                await say(alice, room, "one")
+                (await anext(events)).ack()
+                broken = [webex_cloud.faults.add(path, method="GET", not_json=True) for path in DOORS]
+                forget_devices(webex_cloud)
+                await say(alice, room, "missed")
+                gap = await anext(events)
+                assert (gap.resource, gap.event) == ("gap", "gap")
+                assert gap.data["reason"] == "the device had expired"
+                assert all(fault.hits for fault in broken)
+                webex_cloud.faults.clear()
+                await say(alice, room, "two", "three")
+                assert texts(await take(events, 2)) == ["two", "three"]
+
+    run(main())
+
+
+DOORS = ("/conversation/*", "/v1/rooms")
+
+
+def test_a_conversation_service_that_is_out_of_order_for_a_moment_makes_no_gap(
+    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_FIRST_PAUSE", 0.01)
+
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob", max_retries=0) as bob:
+            room = await shared_room(alice)
+            async with bob.messages.listen(**QUICK) as events:
+                await say(alice, room, "one")
+                (await anext(events)).ack()
+                fault = webex_cloud.faults.add("/conversation/*", method="GET", status=503, count=2)
+                forget_devices(webex_cloud)
+                await say(alice, room, "missed")
+                await until(lambda: fault.hits == 2)
+                await say(alice, room, "two")
+                assert texts(await take(events, 2)) == ["missed", "two"]
+                assert events.health.gaps_filled == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("storage", [None, Shelf], ids=["in memory", "stored"])
+def test_an_unreadable_moment_in_hand_spoils_no_later_catch_up(webex_cloud: Cloud, storage: Any) -> None:
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob", storage=storage and storage()) as bob:
+            room = await shared_room(alice)
+            async with bob.messages.listen(**QUICK) as events:
+                odd = activity(webex_cloud, room, published="yesterday")
+                tell(webex_cloud, {"eventType": "conversation.activity", "activity": odd})
+                assert texts(await take(events)) == ["in the clear"]
+                forget_devices(webex_cloud)
+                await say(alice, room, "missed")
+                await until(lambda: webex_cloud.mercury.opened_count == 2)
+                assert texts(await take(events)) == ["missed"]
+
+    run(main())
+
+
+# What a catch-up asks for
+
+SINCE = "2030-01-01T00:00:00.000Z"
+CONVERSATIONS, ELSEWHERE, HYDRA = (f"https://{name}.example/v1" for name in ("conversation", "elsewhere", "hydra"))
+_INFO = RequestInfo("GET", CONVERSATIONS, "test")
+
+
+def moment(milliseconds: int) -> str:
+    """So long after `SINCE`."""
+    return f"2030-01-01T00:{milliseconds // 60000:02}:{milliseconds // 1000 % 60:02}.{milliseconds % 1000:03}Z"
+
+
+def posted(*milliseconds: int, start: int = 0) -> list[dict[str, Any]]:
+    """Activities, published at these moments."""
+    return [{"id": f"{start + n}", "verb": "post", "published": moment(at)} for n, at in enumerate(milliseconds)]
+
+
+class Door:
+    """A cloud with conversations, and rooms of the REST API; a page holds `cap` items at most."""
+
+    def __init__(self, *, cap: int = 100) -> None:
+        self.cap = cap
+        self.conversations: dict[str, list[dict[str, Any]]] = {}
+        self.left: list[dict[str, Any]] = []
+        self.additional: dict[str, list[str]] = {}  # by the base URL
+        self.failure: WebexError | None = None  # of the conversation service
+        self.rooms: list[dict[str, Any]] = []
+        self.messages: dict[str, list[dict[str, Any]]] = {}  # by room, the newest first
+        self.asked: list[str] = []
+
+    async def url_of(self, service: str) -> str:
+        return f"https://{service}.example/v1"
+
+    async def send(self, method: str, url: str, **options: Any) -> Response:
+        self.asked.append(url)
+        answer = self._answer(url, options["params"])
+        return Response(200, {}, json.dumps(answer).encode(), _INFO)
+
+    def _answer(self, url: str, params: dict[str, Any]) -> dict[str, Any]:
+        if url == f"{HYDRA}/rooms":
+            return {"items": self.rooms}
+        if url == f"{HYDRA}/messages":
+            found = self.messages[params["roomId"]]
+            before = [message["id"] for message in found].index(params["beforeMessage"]) + 1 if len(params) > 2 else 0
+            return {"items": found[before : before + min(self.cap, params["max"])]}
+        if self.failure is not None:
+            raise self.failure
+        base, _, rest = url.partition("/conversations")
+        if rest == "/left":
+            return {"items": self.left}
+        if not rest:
+            here = [{"url": each} for each in self.conversations if each.startswith(base)]
+            return {"items": here, "additionalUrls": self.additional.get(base, [])}
+        since = moment(params["sinceDate"] - 1893456000000)
+        found = [each for each in self.conversations[url.removesuffix("/activities")] if each["published"] >= since]
+        return {"items": found[: min(self.cap, params["activitiesLimit"])]}
+
+
+def ids(found: list[dict[str, Any]]) -> list[str]:
+    return [each["id"] for each in found]
+
+
+def test_pages_that_are_smaller_than_asked_for_are_followed_to_the_end() -> None:
+    door = Door(cap=100)
+    door.conversations[f"{CONVERSATIONS}/conversations/1"] = history = posted(*range(1, 251))
+    missed = run(find_missed(door, SINCE, is_bot=False))
+    assert ids(missed.activities) == ids(history)
+    assert missed.complete
+
+
+def test_what_is_listed_elsewhere_is_listed_there_and_put_in_its_order() -> None:
+    door = Door()
+    door.additional = {CONVERSATIONS: [f"{ELSEWHERE}/conversations?a=b"], ELSEWHERE: [f"{CONVERSATIONS}/conversations"]}
+    door.conversations[f"{CONVERSATIONS}/conversations/1"] = posted(10, 30)
+    door.conversations[f"{ELSEWHERE}/conversations/2"] = posted(20, 40, start=2)
+    missed = run(find_missed(door, SINCE, is_bot=False))
+    assert ids(missed.activities) == ["0", "2", "1", "3"]
+    assert missed.complete
+    assert len(door.asked) == len(set(door.asked)) + 2  # each history is asked for once more, until nothing is fresh
+
+
+def test_more_in_one_millisecond_than_a_page_holds_is_not_complete() -> None:
+    door = Door(cap=100)
+    door.conversations[f"{CONVERSATIONS}/conversations/1"] = posted(1, *[2] * 150)
+    missed = run(find_missed(door, SINCE, is_bot=False))
+    assert 100 <= len(missed.activities) < 151
+    assert not missed.complete
+
+
+@pytest.mark.parametrize(
+    ("left", "complete"),
+    [
+        ([], True),
+        ([{"lastReadableActivityDate": "2029-12-31T00:00:00.000Z"}], True),
+        ([{"lastReadableActivityDate": moment(1)}], False),
+        ([{"lastReadableActivityDate": None}], False),
+        ([{}], False),
+    ],
+    ids=["none", "before", "since", "null", "nobody knows when"],
+)
+def test_a_conversation_that_was_left_since_makes_it_incomplete(left: list[dict[str, Any]], complete: bool) -> None:
+    door = Door()
+    door.left = left
+    assert run(find_missed(door, SINCE, is_bot=False)).complete is complete
+
+
+def test_a_listed_moment_that_can_not_be_read_hides_nothing() -> None:
+    door = Door(cap=3)
+    door.conversations[f"{CONVERSATIONS}/conversations/1"] = history = posted(1, 2, 3, 4, 5)
+    history[1]["published"] = "yesterday"  # later than all of them, to who compares texts
+    missed = run(find_missed(door, SINCE, is_bot=False))
+    assert sorted(ids(missed.activities)) == ["0", "1", "2", "3", "4"]
+
+
+# By REST
+
+
+def rest_room(name: str, count: int, **more: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A room, and its messages, the newest first; one of them is older than `SINCE`."""
+    room = {"id": to_hydra_id("ROOM", to_uuid_of(name)), "type": "group", **more}
+    messages = [
+        {
+            "id": to_hydra_id("MESSAGE", to_uuid_of(f"{name} {number}")),
+            "roomId": room["id"],
+            "personId": to_hydra_id("PEOPLE", to_uuid_of("somebody")),
+            "text": f"{name} {number}",
+            "created": moment(number) if number else "2029-12-31T23:59:59.000Z",
+        }
+        for number in range(count, -1, -1)
+    ]
+    return room, messages
+
+
+def to_uuid_of(name: str) -> str:
+    from uuid import NAMESPACE_URL, uuid5
+
+    return str(uuid5(NAMESPACE_URL, name))
+
+
+def said(found: list[dict[str, Any]]) -> list[str]:
+    return [each["object"]["displayName"] for each in found]
+
+
+def test_rest_is_asked_page_by_page_and_is_never_all_there_was() -> None:
+    door = Door(cap=100)
+    door.failure = DecodeError("The answer is no JSON.")
+    room, messages = rest_room("a", 250, lastActivity=moment(250))
+    door.rooms, door.messages = [room], {room["id"]: messages}
+    missed = run(find_missed(door, SINCE, is_bot=False))
+    assert said(missed.activities) == [f"a {number}" for number in range(1, 251)]
+    assert not missed.complete
+    assert door.asked.count(f"{HYDRA}/messages") == 3
+    assert missed.activities[0]["target"]["id"] == parse_id(room["id"]).id == to_uuid(room["id"])
+
+
+def test_a_room_of_which_nobody_says_when_something_happened_is_listed_too() -> None:
+    door = Door()
+    door.failure = DecodeError("The answer is no JSON.")
+    given = [
+        rest_room("silent", 1),
+        rest_room("null", 1, lastActivity=None),
+        rest_room("late", 1, lastActivity=moment(1)),
+        rest_room("old", 1, lastActivity="2029-12-31T23:59:59.000Z"),
+    ]
+    door.rooms, door.messages = [room for room, _ in given], {room["id"]: messages for room, messages in given}
+    missed = run(find_missed(door, SINCE, is_bot=False))
+    assert sorted(said(missed.activities)) == ["late 1", "null 1", "silent 1"]
+
+
+def test_rest_is_asked_for_a_service_out_of_order_only_when_that_is_wanted() -> None:
+    door = Door()
+    door.failure = ConnectError("nobody there")
+    with pytest.raises(ConnectError):
+        run(find_missed(door, SINCE, is_bot=False))
+    assert f"{HYDRA}/rooms" not in door.asked
+    missed = run(find_missed(door, SINCE, is_bot=False, by_rest=True))
+    assert (missed.activities, missed.complete) == ([], False)
+    assert f"{HYDRA}/rooms" in door.asked
