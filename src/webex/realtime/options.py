@@ -55,7 +55,7 @@ _HEARD: Final = frozenset({*RESOURCES, "typing"})
 def checked_resources(resources: Collection[str]) -> frozenset[str]:
     """The names of resources to hear of; `ConfigurationError` for one that there is not."""
     names = (resources,) if isinstance(resources, str) else tuple(resources)
-    unknown = [name for name in names if name not in _HEARD]
+    unknown = [name for name in names if not isinstance(name, str) or name not in _HEARD]
     if unknown or not names:
         what = f"There is nothing to hear of {unknown[0]!r}" if unknown else "A subscription needs a resource"
         raise ConfigurationError(f"{what}. Resources are {', '.join(sorted(_HEARD))}.")
