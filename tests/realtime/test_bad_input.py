@@ -7,6 +7,7 @@ import json
 import logging
 from types import SimpleNamespace
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
@@ -20,7 +21,6 @@ from webex.realtime import intake
 from webex.realtime.catchup import find_missed
 
 # Frames
-
 
 MALFORMED: dict[str, Any] = {
     "no object": "text",
@@ -109,6 +109,8 @@ def test_an_answer_about_oneself_that_is_no_object_is_told_and_the_next_try_hear
 
 # Catching up
 
+DOORS = ("/conversation/*", "/v1/rooms")
+
 
 def forget_devices(cloud: Cloud) -> None:
     """Have Bob's socket break and its registration end: what comes until the next one has to be listed."""
@@ -136,9 +138,6 @@ def test_what_can_be_had_from_nowhere_is_one_gap_and_listening_goes_on(webex_clo
                 assert texts(await take(events, 2)) == ["two", "three"]
 
     run(main())
-
-
-DOORS = ("/conversation/*", "/v1/rooms")
 
 
 def test_a_conversation_service_that_is_out_of_order_for_a_moment_makes_no_gap(
@@ -299,12 +298,12 @@ def test_a_listed_moment_that_can_not_be_read_hides_nothing() -> None:
 
 def rest_room(name: str, count: int, **more: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A room, and its messages, the newest first; one of them is older than `SINCE`."""
-    room = {"id": to_hydra_id("ROOM", to_uuid_of(name)), "type": "group", **more}
+    room = {"id": to_hydra_id("ROOM", uuid_for(name)), "type": "group", **more}
     messages = [
         {
-            "id": to_hydra_id("MESSAGE", to_uuid_of(f"{name} {number}")),
+            "id": to_hydra_id("MESSAGE", uuid_for(f"{name} {number}")),
             "roomId": room["id"],
-            "personId": to_hydra_id("PEOPLE", to_uuid_of("somebody")),
+            "personId": to_hydra_id("PEOPLE", uuid_for("somebody")),
             "text": f"{name} {number}",
             "created": moment(number) if number else "2029-12-31T23:59:59.000Z",
         }
@@ -313,9 +312,7 @@ def rest_room(name: str, count: int, **more: Any) -> tuple[dict[str, Any], list[
     return room, messages
 
 
-def to_uuid_of(name: str) -> str:
-    from uuid import NAMESPACE_URL, uuid5
-
+def uuid_for(name: str) -> str:
     return str(uuid5(NAMESPACE_URL, name))
 
 
