@@ -205,6 +205,24 @@ def test_who_handled_what_another_left_does_not_get_it_again(
     run(main())
 
 
+def test_what_another_has_in_hand_comes_to_the_next_once_it_is_done(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
+            room = await shared_room(alice)
+            async with bob.messages.listen(**QUICK) as stays:
+                async with bob.messages.listen() as goes:
+                    await say(alice, room, "one")
+                    await until(lambda: goes._queue)
+                    in_hand = await anext(stays)
+                async with bob.messages.listen() as comes:
+                    in_hand.ack()
+                    assert [event.data.text for event in await take(comes)] == ["one"]
+                    await say(alice, room, "two")
+                    assert texts(await take(stays)) == texts(await take(comes)) == ["two"]
+
+    run(main())
+
+
 def test_a_full_subscription_that_is_stopped_leaves_nobody_deaf(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:

@@ -56,6 +56,25 @@ def test_a_slow_consumer_hears_in_order_also_when_its_socket_is_slow_to_close(
     run(main())
 
 
+def test_what_an_earlier_loop_left_comes_before_what_is_new(webex_cloud: Cloud, slow_close: list[int]) -> None:
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
+            room = await shared_room(alice)
+            async with bob.messages.listen(**QUICK) as stays:
+                async with bob.messages.listen() as goes:
+                    await say(alice, room, "one", "two")
+                    await until(lambda: len(goes._queue) == 2)
+                    for event in await take(stays, 2):
+                        event.ack()
+                async with bob.messages.listen() as comes:
+                    await say(alice, room, "three")
+                    assert [event.data.text for event in await take(comes, 3)] == ["one", "two", "three"]
+                    assert texts(await take(stays)) == ["three"]
+        assert slow_close
+
+    run(main())
+
+
 def test_who_is_behind_for_longer_than_the_cloud_keeps_events_hears_them_out_of_the_history(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ class Delivery:
         "activity_id",
         "durable",
         "message_ids",
+        "owed",
         "published",
         "told_only",
     )
@@ -45,6 +46,7 @@ class Delivery:
         self._finished: tuple[Listening[Any], ...] = ()
         self._left: tuple[Listening[Any], ...] = ()
         self._handed = told_only
+        self.owed = False  # somebody listens who came after it had been left
 
     async def hand(self) -> None:
         """It is given to a handler: written down before the handler sees it."""

@@ -117,9 +117,10 @@ class Intake:
 
     def attached(self) -> None:
         """There is one more subscription: have the cloud send what was left for it."""
+        for delivery in self._open.values():
+            delivery.owed = delivery.owed or delivery.abandoned
         if self._unheard:
-            self._unheard = False
-            self._call_again()
+            self._hear_again()
 
     def finished(self, delivery: Delivery) -> None:
         """All subscriptions are done with an activity."""
@@ -131,6 +132,8 @@ class Intake:
             self._partly[activity_id] = delivery.finished_by
             if len(self._partly) > _MOST_PARTLY:
                 del self._partly[next(iter(self._partly))]
+            if delivery.owed:
+                self._hear_again()
             return
         self.journal.done(activity_id, delivery.published)
         for message_id in delivery.message_ids:
@@ -142,6 +145,11 @@ class Intake:
             self._room.set()
             if self._skipped:
                 self._call_again()
+
+    def _hear_again(self) -> None:
+        self._unheard = False
+        self._skipped = True  # what comes until then is later, and comes again too
+        self._call_again()
 
     def _call_again(self) -> None:
         if not self._calling_again:
