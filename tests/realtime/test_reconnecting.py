@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,8 @@ from webex import AsyncWebex
 from webex.emulator.accounts import BOB_ID
 from webex.emulator.cloud import Cloud
 from webex.errors import RealtimeError
+from webex.realtime.socket import MercurySocket
+from webex.storage import SQLiteStorage
 
 WDM = "/wdm/api/v1/devices"
 
@@ -246,5 +249,26 @@ def test_the_end_of_the_socket_left_behind_changes_nothing(webex_cloud: Cloud) -
                 assert (await anext(events)).data.text == "two"
                 assert webex_cloud.mercury.opened_count == 2
                 assert events.health.connected
+
+    run(main())
+
+
+def test_who_stops_while_sockets_change_places_leaves_none_open(
+    webex_cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = MercurySocket.close
+
+    async def slowly(socket: MercurySocket, code: int = 1000, reason: str = "Done") -> None:
+        await asyncio.sleep(0.3)
+        await close(socket, code, reason)
+
+    async def main() -> None:
+        async with client_of(webex_cloud, "bob", storage=SQLiteStorage(tmp_path / "s.db")) as bob:
+            async with bob.messages.listen(**QUICK):
+                webex_cloud.mercury.set_faults(state_delay=0.15)
+                webex_cloud.mercury.shutdown("bob")
+                await until(lambda: len(webex_cloud.mercury._sockets) == 2)  # one of them is not ready yet
+                monkeypatch.setattr(MercurySocket, "close", slowly)
+            await until(lambda: not webex_cloud.mercury._sockets)
 
     run(main())

@@ -292,6 +292,9 @@ class Listener:
                 self._up.set_result(None)
             await self._serve()
         finally:
+            if self._switching is not None:  # nor may another socket open now
+                self._switching.cancel()
+                await asyncio.gather(self._switching, return_exceptions=True)
             present, self._socket = self._socket, None
             if present is not None:
                 await present.close()
