@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.helpers import QUICK, client_of, run, shared_room, take
+from tests.realtime.helpers import QUICK, client_of, run, shared_room, take, until
 from webex import Config
 from webex.config import load_config
 from webex.emulator.cloud import Cloud
 from webex.errors import DecryptionError, EncryptionError, KMSError, KMSIdentityError
 from webex.ids import to_uuid
+from webex.realtime import intake
 
 
 def push(cloud: Cloud, room_id: str, content: dict[str, Any], key_uri: str) -> None:
@@ -50,6 +51,32 @@ def test_a_refused_key_gives_an_event_without_text(webex_cloud: Cloud) -> None:
         assert isinstance(event.decryption_error.__cause__, KMSError)
         assert event.data.text is None
         assert event.data.html is None
+
+    run(main())
+
+
+@pytest.mark.parametrize("status", [503, 429, 408])
+def test_a_key_service_that_is_out_of_order_for_a_while_delays_and_takes_no_text(
+    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(intake, "_FIRST_KEY_PAUSE", 0.001)
+
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob", max_retries=0) as bob:
+            room, other = await shared_room(alice), await shared_room(alice)
+            async with bob.messages.listen(**QUICK) as events:
+                fault = webex_cloud.faults.add("/encryption/*", status=status)
+                for text in ("one", "two"):
+                    await alice.messages.create(room_id=room, text=text)
+                await alice.messages.create(room_id=other, text="three")
+                await until(lambda: fault.hits >= 12)
+                assert not events._queue
+                webex_cloud.faults.clear()
+                heard = await take(events, 3)
+        assert sorted(event.data.text for event in heard) == ["one", "three", "two"]
+        assert [event.data.text for event in heard if event.data.room_id == room] == ["one", "two"]
+        assert {event.decryption_error for event in heard} == {None}
+        assert events.health.undecryptable == 0
 
     run(main())
 

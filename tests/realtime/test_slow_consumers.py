@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.helpers import QUICK, client_of, run, say, shared_room, take, tell, texts, until
+from tests.realtime.helpers import QUICK, Shelf, client_of, run, say, shared_room, take, tell, texts, until
 from webex.emulator.cloud import Cloud
-from webex.errors import ConfigurationError, SlowConsumerError
-from webex.realtime import intake
+from webex.errors import ConfigurationError, SlowConsumerError, StorageError
+from webex.realtime import intake, listening
 from webex.realtime.socket import MercurySocket
 
 # In order
@@ -216,6 +216,35 @@ def test_what_a_handler_failed_at_comes_again_when_the_cloud_has_let_go_of_it(
             await until(lambda: webex_cloud.mercury.unacknowledged("bob") == 0)
             webex_cloud.mercury.drop("bob")
             await until(lambda: heard == ["one", "two", "one"])
+
+    run(main())
+
+
+def test_a_storage_that_fails_for_a_moment_does_not_end_the_callbacks(
+    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "_HAND_AGAIN", 0.01)
+    shelf, failures = Shelf(), [StorageError("out of order"), OSError("no space"), RuntimeError("whatever")]
+
+    async def trouble(call: str, key: str) -> None:
+        if call == "put" and "/slot-" in key and failures:
+            raise failures.pop()
+
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob", storage=shelf) as bob:
+            room = await shared_room(alice)
+            events = await bob.messages.listen(**QUICK)
+
+            async def fails(text: str) -> None:
+                pass
+
+            heard = await heard_by(events, fails)
+            shelf.trouble = trouble
+            await say(alice, room, "one", "two", "three")
+            await until(lambda: heard == ["one", "two", "three"])
+            assert not failures
+            assert len([key for key in shelf.entries if "/slot-" in key]) == 3  # each was written down all the same
+            await until(lambda: webex_cloud.mercury.unacknowledged("bob") == 0)
 
     run(main())
 

@@ -52,7 +52,11 @@ class Delivery:
         """It is given to a handler: written down before the handler sees it."""
         if not self._handed:
             self._handed = True
-            await self._intake.journal.hand(self.activity_id, self.published)
+            try:
+                await self._intake.journal.hand(self.activity_id, self.published)
+            except BaseException:
+                self._handed = False  # it is to be written once more
+                raise
 
     def hand_now(self) -> None:
         """The same, where nothing has to be written."""
