@@ -95,7 +95,7 @@ def test_two_subscriptions_that_hand_out_at_once_leave_no_hole_in_the_journal(we
                     found = sorted(slots_of(shelf).items())
                     assert [slot["n"] for _, slot in found] == [0, 1]
                     assert [key.rpartition("-")[2] for key, _ in found] == ["0", "1"]
-                    assert len(found[1][1]["hand"]) == 2  # type: ignore[arg-type]
+                    assert len(found[1][1]["hand"]) == 2  # type: ignore[arg-type]  # a list
             async with client_of(webex_cloud, "bob", storage=shelf) as bob:
                 async with bob.messages.listen(**QUICK) as messages, bob.rooms.listen() as rooms:
                     assert texts(await take(messages, 2)) == ["one again", "two"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from webex.errors import ApiError, DecodeError
+
 
 class Next(Enum):
     """What to do after a socket has closed."""
@@ -46,3 +48,10 @@ def after_close(code: int | None, reason: str = "", *, ready: bool) -> Next:
 def after_refusal(status: int) -> Next:
     """What to do when the upgrade was refused with this HTTP status."""
     return _UPGRADE.get(status, Next.RECONNECT)
+
+
+def is_in_vain(failure: Exception) -> bool:
+    """Whether trying a first connection again would change nothing: the cloud refuses, or says what none can read."""
+    if isinstance(failure, ApiError):
+        return failure.status < 500 and failure.status not in (404, 408, 423, 429)
+    return isinstance(failure, DecodeError)

@@ -30,7 +30,7 @@ from webex.errors import (
     WebexError,
 )
 from webex.ids import to_hydra_id
-from webex.realtime.closing import Next, after_close, after_refusal
+from webex.realtime.closing import Next, after_close, after_refusal, is_in_vain
 from webex.realtime.device import Device, Devices
 from webex.realtime.event import Audience
 from webex.realtime.events import Reader
@@ -230,7 +230,7 @@ class Listener:
                     self.door.refresh_catalog()
                 if isinstance(failure, ApiError):
                     retry_after = failure.retry_after
-                if _is_in_vain(failure) and self._up is not None and not self._up.done():
+                if is_in_vain(failure) and self._up is not None and not self._up.done():
                     error = failure  # whoever waits for the first connection is told; one that stood comes back
             except Exception:  # whatever it is, who listens must not wait for nothing
                 _logger.exception("the connection failed; it is made anew")
@@ -486,13 +486,6 @@ class Listener:
         """Come back, so that the cloud sends what is not acknowledged."""
         if self._socket is not None:
             self._tasks.start(self._socket.close(1000, "Idle"))
-
-
-def _is_in_vain(failure: Exception) -> bool:
-    """Whether trying again would change nothing: the cloud refuses, or answers what can't be read."""
-    if isinstance(failure, ApiError):
-        return failure.status < 500 and failure.status not in (404, 408, 423, 429)
-    return isinstance(failure, DecodeError)
 
 
 def _started(tasks: Tasks, work: Coroutine[Any, Any, None]) -> None:
