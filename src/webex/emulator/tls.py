@@ -56,7 +56,7 @@ class Authority:
             if certificate.not_valid_after_utc > datetime.now(UTC) + _CERTIFICATE:
                 return cls(certificate_file, certificate, key)
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _authority_certificate(key)
+        certificate = authority_certificate(key, "Webex emulator local authority")
         _write_secret(key_file, _key_pem(key))
         certificate_file.write_bytes(_pem(certificate))
         return cls(certificate_file, certificate, key)
@@ -106,17 +106,18 @@ class Authority:
         )
 
 
-def _authority_certificate(key: EllipticCurvePrivateKey) -> Certificate:
+def authority_certificate(key: EllipticCurvePrivateKey, name: str) -> Certificate:
+    """A certificate of this key's own, that others may be signed with."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.x509.oid import NameOID
 
     now = datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Webex emulator local authority")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     return (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))

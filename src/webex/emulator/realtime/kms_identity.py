@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from webex.emulator.tls import authority_certificate
 from webex.ids import base64url_decode, base64url_encode
 
 if TYPE_CHECKING:
@@ -103,33 +104,12 @@ def _make() -> Identity:
 
     root_key = ec.generate_private_key(ec.SECP256R1())
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    root = _root(root_key)
+    root = authority_certificate(root_key, "Webex emulator KMS authority")
     leaf = _leaf(key.public_key(), root, root_key)
     numbers = key.public_key().public_numbers()
     public = {"kty": "RSA", "kid": CLUSTER, "n": _number(numbers.n), "e": _number(numbers.e)}
     chain = [b64encode(certificate.public_bytes(Encoding.DER)).decode() for certificate in (leaf, root)]
     return Identity({**public, "x5c": chain}, root.public_bytes(Encoding.PEM), key)
-
-
-def _root(key: EllipticCurvePrivateKey) -> Certificate:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.x509.oid import NameOID
-
-    now = datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Webex emulator KMS authority")])
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + _YEARS)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
 
 
 def _leaf(public: RSAPublicKey, root: Certificate, root_key: EllipticCurvePrivateKey) -> Certificate:
