@@ -45,6 +45,7 @@ def test_all_users_are_heard_over_one_stream_and_have_their_health(webex_cloud: 
             assert health is not None
             assert health.connected
             assert health.last_event is not None
+            await until(lambda: health.latency is not None)
             await hub.remove(people[0].id)
             assert hub.health(people[0].id) is None
             assert webex_cloud.mercury.connections() == 11

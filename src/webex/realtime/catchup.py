@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from webex.errors import ApiError, ConfigurationError, DecodeError, TransportError
 from webex.http.types import Response
 from webex.ids import parse_id
+from webex.realtime.closing import is_passing
 
 _logger = logging.getLogger("webex.realtime")
 
@@ -52,10 +53,7 @@ async def find_missed(door: CatchUpDoor, since: str, *, is_bot: bool, by_rest: b
         deleted = {(each.get("object") or {}).get("id") for each in found if each.get("verb") == "delete"}
         found = [each for each in found if each.get("verb") != "tombstone" or each["id"] not in deleted]
     except (ApiError, TransportError, ConfigurationError, DecodeError) as error:
-        passing = isinstance(error, TransportError) or (
-            isinstance(error, ApiError) and (error.status >= 500 or error.status == 429)
-        )
-        if passing and not by_rest:
+        if is_passing(error) and not by_rest:
             raise
         _logger.info("the conversation service can't list what was missed (%s); asking REST", type(error).__name__)
         found = [activity async for activity in _from_rest(door, since, is_bot=is_bot)]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from webex.errors import ApiError, DecodeError
+from webex.errors import ApiError, DecodeError, KMSTimeoutError, TransportError
+from webex.http.retry import RETRY_STATUSES
 
 
 class Next(Enum):
@@ -53,5 +54,12 @@ def after_refusal(status: int) -> Next:
 def is_in_vain(failure: Exception) -> bool:
     """Whether trying a first connection again would change nothing: the cloud refuses, or says what none can read."""
     if isinstance(failure, ApiError):
-        return failure.status < 500 and failure.status not in (404, 408, 423, 429)
+        return not is_passing(failure) and failure.status != 404
     return isinstance(failure, DecodeError)
+
+
+def is_passing(failure: Exception) -> bool:
+    """Whether it may be gone in a moment: no way to a service, or a service that is out of order."""
+    if isinstance(failure, ApiError):
+        return failure.status >= 500 or failure.status in RETRY_STATUSES
+    return isinstance(failure, TransportError | KMSTimeoutError | OSError)

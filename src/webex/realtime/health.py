@@ -29,3 +29,7 @@ class Health:
     def connected(self) -> bool:
         """Whether events flow at this moment."""
         return self.connected_since is not None
+
+    def took(self, seconds: float) -> None:
+        """A ping and its pong took so long."""
+        self.latency = seconds

@@ -21,11 +21,11 @@ from webex.errors import (
     DecryptionError,
     KMSError,
     KMSIdentityError,
-    KMSTimeoutError,
     TransportError,
 )
 from webex.ids import to_hydra_id
 from webex.realtime.catchup import find_missed, published_at
+from webex.realtime.closing import is_passing
 from webex.realtime.delivery import Delivery
 from webex.realtime.event import Audience, Event, Occurrence
 from webex.realtime.events import Reader
@@ -362,7 +362,7 @@ class Intake:
                 missed = await find_missed(self._door, start, is_bot=self.is_bot, by_rest=tries > _REST_AFTER)
                 break
             except (TransportError, ApiError) as error:
-                if isinstance(error, ApiError) and error.status < 500 and error.status != 429:
+                if not is_passing(error):
                     raise
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -401,9 +401,7 @@ def _clock() -> float:
 
 def _is_final(error: Exception) -> bool:
     """Whether asking for a key again would be in vain."""
-    if isinstance(error, ApiError):
-        return error.status < 500 and error.status not in (408, 423, 429)
-    if isinstance(error, KMSTimeoutError | TransportError | OSError):
+    if is_passing(error):
         return False
     return not isinstance(error, KMSError) or error.status is not None or isinstance(error, KMSIdentityError)
 

@@ -367,6 +367,7 @@ class Listener:
             proxy=machine.config.proxy,
             ping_interval=self.options.ping_interval,
             pong_timeout=self.options.pong_timeout,
+            on_latency=self.health.took,
         )
 
     async def _resume(self, socket: MercurySocket, device: Device) -> None:

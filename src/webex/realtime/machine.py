@@ -35,12 +35,11 @@ _MOST_IDLE: Final = 1_000  # listeners that do not listen
 class UserDoor:
     """The requests of one user to any service, by the user's catalog."""
 
-    __slots__ = ("_catalog", "_machine", "_org", "device_url", "tokens")
+    __slots__ = ("_catalog", "_machine", "device_url", "tokens")
 
     def __init__(self, machine: Machine, tokens: TokenSource) -> None:
         self._machine, self.tokens = machine, tokens
         self._catalog: Catalog | None = None
-        self._org = ""
         self.device_url: str | None = None
 
     async def catalog(self) -> Catalog:

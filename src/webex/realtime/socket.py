@@ -10,6 +10,7 @@ import asyncio
 import logging
 import ssl
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -89,10 +90,12 @@ class MercurySocket:
         user_agent: str = "webex-python-sdk",
         ping_interval: float = PING_INTERVAL,
         pong_timeout: float = PONG_TIMEOUT,
+        on_latency: Callable[[float], None] | None = None,  # seconds that a ping and its pong took
     ) -> None:
         self._owner, self._wheel = owner, wheel
         self._tls, self._proxy, self._user_agent = tls, proxy, user_agent
         self._ping_interval, self._pong_timeout = ping_interval, pong_timeout
+        self._on_latency = on_latency
         self._connection: Connection | None = None
         self._expected: int | None = None  # the next sequence number
         self._ahead: dict[int, dict[str, Any]] = {}  # frames that overtook one that is missing
@@ -107,7 +110,6 @@ class MercurySocket:
         self.ready = False
         self.buffer_state: dict[str, Any] = {}
         self.cloud_time: float | None = None  # seconds since the epoch, by the state frame
-        self.latency: float | None = None  # seconds, of the last ping
 
     async def open(self, url: str, token: str, *, multiple: bool = False, timeout: float = READY_TIMEOUT) -> None:
         """Connect, authorize, and wait for the state frame; `Closed`, `TransportError` or `DeadlineError` otherwise."""
@@ -330,7 +332,8 @@ class MercurySocket:
             self._abandon("Pong mismatch")
             return
         self._ping_id = None
-        self.latency = time.monotonic() - self._pinged
+        if self._on_latency is not None:
+            self._on_latency(time.monotonic() - self._pinged)
         self._timer = self._wheel.after(self._ping_interval, self._ping)
 
     def _missed(self) -> None:
