@@ -1,18 +1,21 @@
 """Hydra ids (the ids of the public API), UUIDs and URLs, and the one base64url of the house.
 
-A Hydra id is base64url without padding of `ciscospark://CLUSTER/KIND/ID` (core-behaviour §12.1).
+A Hydra id is base64url without padding of `ciscospark://CLUSTER/KIND/ID` (rest §6).
 """
 
 from __future__ import annotations
 
 import binascii
 import re
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 __all__ = [
     "HydraId",
     "base64url_decode",
     "base64url_encode",
+    "checked_key",
+    "comparable_id",
     "content_id",
     "is_hydra_id",
     "is_uuid",
@@ -49,7 +52,7 @@ def base64url_encode(data: bytes | str) -> str:
 
 
 def base64url_decode(text: str | bytes) -> bytes:
-    """The bytes of base64 in either alphabet, padded or not; `ValueError` when it is none."""
+    """Decode base64 in either alphabet, padded or not; `ValueError` when it is none."""
     raw = (text.encode("ascii", "replace") if isinstance(text, str) else text).rstrip(b"=").translate(_STANDARD)
     odd = len(raw) % 4
     if odd == 1:
@@ -61,12 +64,12 @@ def base64url_decode(text: str | bytes) -> bytes:
 
 
 def public_id(kind: str, id: str, cluster: str = "us") -> str:
-    """The public id of what is known to be an inner id; `to_hydra_id` for what may be one already."""
+    """Return the public id of what is known to be an inner id; `to_hydra_id` for what may be one already."""
     return base64url_encode(f"{_PREFIX}{cluster}/{kind}/{id}")
 
 
 def to_hydra_id(kind: str, id: str, *, cluster: str = "us") -> str:
-    """The public id of a thing: `to_hydra_id("ROOM", uuid)`. People and organizations are always in cluster `us`.
+    """Return a public id: `to_hydra_id("ROOM", uuid)`. People and organizations are always in cluster `us`.
 
     An id that is a Hydra id of this kind already is given back unchanged.
     """
@@ -82,7 +85,7 @@ def to_hydra_id(kind: str, id: str, *, cluster: str = "us") -> str:
 
 
 def parse_id(hydra_id: str) -> HydraId:
-    """The cluster, kind and inner id of a public id; `ValueError` when it is none. Content ids keep their slash."""
+    """Split a public id into cluster, kind and inner id; `ValueError` when it is none. Content ids keep their slash."""
     parts = _try_parse(hydra_id)
     if parts is None:
         raise ValueError(f"{hydra_id!r} is not a Webex id (base64url of {_PREFIX}CLUSTER/KIND/ID)")
@@ -100,7 +103,7 @@ def is_uuid(value: str) -> bool:
 
 
 def to_uuid(value: str) -> str:
-    """The UUID in a public id, a service URL that ends in one, or a bare UUID; lower case; `ValueError` otherwise."""
+    """Return the UUID of a public id, a service URL that ends in one, or a UUID; lower case; `ValueError` otherwise."""
     if is_uuid(value):
         return value.lower()
     parts = _try_parse(value)
@@ -111,8 +114,24 @@ def to_uuid(value: str) -> str:
     return str(found[-1]).lower()
 
 
+def comparable_id(value: str) -> str:
+    """Return what two ids of one thing have in common, a public id of any cluster or a UUID: the UUID.
+
+    What holds none stays as it is.
+    """
+    try:
+        return to_uuid(value)
+    except ValueError:
+        return value
+
+
 def person_uuid(value: str) -> str:
-    """A person's key in its one normal form: the UUID of a person id or a bare UUID; anything else stays as it is."""
+    """Normalize a user's key: the UUID of a person id or a bare UUID; anything else stays as it is."""
+    return _person_uuid(value)
+
+
+@lru_cache(maxsize=4096)
+def _person_uuid(value: str) -> str:
     if is_uuid(value):
         return value.lower()
     parts = _try_parse(value)
@@ -121,13 +140,23 @@ def person_uuid(value: str) -> str:
     return value
 
 
+def checked_key(value: Any, name: str = "key") -> str:
+    """Check and normalize a user's key (`person_uuid`); `ConfigurationError` for one that is empty or no text."""
+    if not isinstance(value, str) or not value.strip():
+        from webex.errors import ConfigurationError  # the emulator takes ids, and loads none of the client
+
+        given = repr(value) if isinstance(value, str) or value is None else f"a {type(value).__name__}"
+        raise ConfigurationError(f"{name} must be a user's key, a text that is not empty, and not {given}.")
+    return person_uuid(value)
+
+
 def membership_id(person: str, room: str, *, cluster: str = "us") -> str:
-    """The public id of a membership: made of the person's and the room's UUID."""
+    """Make the public id of a membership from the person's and the room's UUID."""
     return to_hydra_id("MEMBERSHIP", f"{to_uuid(person)}:{to_uuid(room)}", cluster=cluster)
 
 
 def content_id(message: str, index: int, *, cluster: str = "us") -> str:
-    """The public id of a message's file: the message's UUID and the place in its list of files, from 0."""
+    """Make the public id of a message's file from the message's UUID and the place in its list of files, from 0."""
     return to_hydra_id("CONTENT", f"{to_uuid(message)}/{index}", cluster=cluster)
 
 

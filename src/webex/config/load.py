@@ -8,11 +8,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from webex.config.model import Config, check
+from webex.config.proxies import ProxyRules, bypasses_of, explicit_rules, rules_of_environment
 from webex.config.sources import expand_authorization_string, from_environment, given
 from webex.config.values import base_url, is_loopback_host, scope, texts
 from webex.errors import ConfigurationError
 
-# Where the cloud lives (developer.webex.com integrations guide; core-behaviour §1.3, §1.4).
+# Where the cloud lives (developer.webex.com integrations guide; oauth §1).
 _CLOUDS: Final[dict[str, dict[str, str]]] = {
     "production": {
         "hydra": "https://webexapis.com/v1",
@@ -53,7 +54,7 @@ def load_config(
     """Settle every setting; what is no plain setting (`storage`, `credentials`, …) is given back beside the config.
 
     `arguments` that are None count as not given. `mapping` is nested as in the Node guide, with snake_case or camelCase
-    names. Raises `ConfigurationError` for a name that nobody knows, a wrong type, or two values that contradict.
+    names. Raises `ConfigurationError` for an unknown name, a wrong type, or two values that contradict.
     """
     explicit, explicit_origins, rest = given(arguments or {}, mapping or {})
     environment = os.environ if environ is None else environ
@@ -73,9 +74,22 @@ def load_config(
             settled[name] = value
             origins_of[name] = origins[name]
     _pair_the_secret(levels, settled, origins_of, hints)
-    config = Config(**_resolve(settled, origins_of), origins=origins_of, hints=hints)
+    proxies = _proxies(settled, origins_of, environment)
+    config = Config(**_resolve(settled, origins_of), origins=origins_of, hints=hints, proxies=proxies)
     check(config)
     return config, rest
+
+
+def _proxies(settled: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]) -> ProxyRules:
+    proxy = settled.get("proxy")
+    if proxy is None:
+        rules, origin = rules_of_environment(environ)
+        if rules.https is not None or rules.http is not None:
+            settled["proxy"] = rules.https or rules.http
+            origins["proxy"] = origin
+        return rules
+    named_by_variable = origins["proxy"].endswith("_PROXY")
+    return explicit_rules(proxy, origins["proxy"], bypasses_of(environ) if named_by_variable else ())
 
 
 def _pair_the_secret(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from webex.config.proxies import ProxyRules, explicit_rules
 from webex.config.values import is_number
 from webex.errors import ConfigurationError
 
@@ -62,15 +63,21 @@ class Config:
     device_token_url: str = ""
     issuers: tuple[str, ...] = ()  # who may have issued an ID token
     # Calls
-    timeout: float = 60.0  # for a whole call, all its attempts together
+    timeout: float = 60.0  # for a whole call, all its attempts together; unless it is set, files get longer
     connect_timeout: float = 10.0
+    idle_timeout: float = 60.0  # until a streamed answer begins, and between two pieces of it
     max_retries: int = 4
     max_redirects: int = 10
     max_upload_size: int = 100 * 1024 * 1024
+    max_download_size: int = 2 * 1024 * 1024 * 1024
+    max_response_size: int = 16 * 1024 * 1024  # of any other answer, decompressed
     pool_size: int = 100
-    proxy: str | None = None
+    calls_per_second: float | None = None  # of this client, all its users together; None: no limit of its own
+    user_calls_per_second: float | None = None  # of each user (or bot, or app)
+    proxy: str | Literal[False] | None = field(default=None, repr=False)  # may hold a password
+    proxies: ProxyRules = field(default_factory=ProxyRules, repr=False, compare=False)  # what `proxy` leads to
     ca_bundle: str | None = None  # path of a PEM file with further certificate authorities
-    transport: Any = "auto"  # "auto", "pyreqwest", "urllib3", or an object of the transport protocol
+    transport: Any = "auto"  # one of TRANSPORTS, an aiohttp.ClientSession, or an object of the transport protocol
     tracking_id_prefix: str = "webex-python-sdk"
     app_name: str | None = None
     app_version: str | None = None
@@ -78,6 +85,8 @@ class Config:
     kms_roots: tuple[bytes, ...] = field(default=(), repr=False)  # certificates (DER or PEM) that the KMS must lead to
     # Tokens
     credential_max_age: float = 5.0  # how old a cached token's knowledge of the storage may be; 0: read at each call
+    credential_cache_size: int = 50_000  # users whose credentials a process keeps; the least recently used leaves
+    storage_grace: float = 60.0  # how long refreshed tokens that can't be saved serve while the storage is silent
     refresh_deadline: float = 15.0
     lease_ttl: float = 30.0
     # Where each value came from: an argument, a variable's name, or nothing for a default
@@ -89,7 +98,7 @@ class Config:
         return self.origins.get(name, "default")
 
     def require(self, name: str) -> Any:
-        """The value of a setting that this call cannot do without; `ConfigurationError` says how to set it."""
+        """Return the value of a setting that this call needs; `ConfigurationError` says how to set it."""
         value = getattr(self, name)
         if value not in (None, ""):
             return value
@@ -105,29 +114,38 @@ class Config:
             text += f" {self.hints[name]}"
         raise ConfigurationError(text)
 
+    def proxy_for(self, url: str) -> str | None:
+        """Return the proxy through which a URL is reached, with its credentials; None: directly."""
+        return self.proxies.proxy_for(url)
+
     @property
     def idbroker_url(self) -> str:
         """The OAuth server's root, without a trailing slash."""
         return self.service_urls["idbroker"]
 
     def replace(self, **changes: Any) -> Config:
-        """The same settings with some changed (they are checked again)."""
-        changed = replace(self, **changes)
+        """Return the same settings with some changed (they are checked again)."""
+        if "proxy" in changes:
+            changes["proxies"] = explicit_rules(changes["proxy"], "argument proxy")
+        named = {name: f"argument {name}" for name in changes if name in NAMES}
+        changed = replace(self, **{"origins": {**self.origins, **named}, **changes})
         check(changed)
         return changed
 
 
-NAMES: Final = frozenset(f.name for f in fields(Config)) - {"origins", "hints"}
+TRANSPORTS: Final = ("auto", "aiohttp", "urllib3", "pyreqwest")
+
+NAMES: Final = frozenset(f.name for f in fields(Config)) - {"origins", "hints", "proxies"}
 
 
 def check(config: Config) -> None:
+    """Raise `ConfigurationError` for the first setting whose value is wrong."""
     for name in (
         "client_id",
         "client_secret",
         "redirect_uri",
         "access_token",
         "refresh_token",
-        "proxy",
         "ca_bundle",
     ):
         value = getattr(config, name)
@@ -135,22 +153,34 @@ def check(config: Config) -> None:
             raise ConfigurationError(
                 f"{name} ({config.origin(name)}) must be text that is not empty, not {type(value).__name__}."
             )
-    for name in ("timeout", "connect_timeout", "refresh_deadline", "lease_ttl"):
+    for name in ("timeout", "connect_timeout", "idle_timeout", "refresh_deadline", "lease_ttl"):
         if not is_number(getattr(config, name)) or getattr(config, name) <= 0:
             raise ConfigurationError(f"{name} ({config.origin(name)}) must be a number of seconds above 0.")
-    for name in ("credential_max_age", "max_retries", "max_redirects", "max_upload_size"):
+    for name in ("max_response_size", "max_download_size"):
+        value = getattr(config, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigurationError(f"{name} ({config.origin(name)}) must be a whole number of bytes above 0.")
+    for name in ("credential_max_age", "storage_grace", "max_retries", "max_redirects", "max_upload_size"):
         if not is_number(getattr(config, name)) or getattr(config, name) < 0:
             raise ConfigurationError(f"{name} ({config.origin(name)}) must be a number, 0 or more.")
-    if not isinstance(config.pool_size, int) or config.pool_size < 1:
-        raise ConfigurationError("pool_size must be a whole number, 1 or more.")
+    for name in ("calls_per_second", "user_calls_per_second"):
+        value = getattr(config, name)
+        if value is not None and (not is_number(value) or value <= 0):
+            raise ConfigurationError(f"{name} ({config.origin(name)}) must be a number above 0, or None for no limit.")
+    for name in ("pool_size", "credential_cache_size"):
+        value = getattr(config, name)
+        if not isinstance(value, int) or value < 1:
+            raise ConfigurationError(f"{name} must be a whole number, 1 or more.")
     if config.refresh_deadline >= config.lease_ttl:
         raise ConfigurationError(
             f"refresh_deadline ({config.refresh_deadline:g} s) must be shorter than lease_ttl "
             f"({config.lease_ttl:g} s): a refresh has to end while its lease is held."
         )
-    if isinstance(config.transport, str) and config.transport not in ("auto", "pyreqwest", "urllib3"):
+    if isinstance(config.transport, str) and config.transport not in TRANSPORTS:
+        names = ", ".join(repr(name) for name in TRANSPORTS)
         raise ConfigurationError(
-            f"transport is {config.transport!r}; it is 'auto', 'pyreqwest', 'urllib3' or an object."
+            f"transport ({config.origin('transport')}) is {config.transport!r}; it is {names}, an "
+            "aiohttp.ClientSession, or an object of the transport protocol."
         )
     if config.redirect_uri is not None:
         parts = urlsplit(config.redirect_uri)

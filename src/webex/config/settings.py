@@ -33,16 +33,23 @@ class Settings(TypedDict, total=False):
     issuers: Sequence[str] | None
     timeout: float | None
     connect_timeout: float | None
+    idle_timeout: float | None
     max_retries: int | None
     max_redirects: int | None
     max_upload_size: int | None
+    max_download_size: int | None
+    max_response_size: int | None
     pool_size: int | None
-    proxy: str | None
+    calls_per_second: float | None
+    user_calls_per_second: float | None
+    proxy: str | Literal[False] | None
     ca_bundle: str | None
-    transport: Literal["auto", "pyreqwest", "urllib3"] | Any
+    transport: Literal["auto", "aiohttp", "urllib3", "pyreqwest"] | Any
     tracking_id_prefix: str | None
     app_name: str | None
     app_version: str | None
     credential_max_age: float | None
+    credential_cache_size: int | None
+    storage_grace: float | None
     refresh_deadline: float | None
     lease_ttl: float | None

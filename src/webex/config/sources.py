@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+from webex.config import node
 from webex.config.model import NAMES, VARIABLES
+from webex.config.spelling import did_you_mean, snake
 from webex.config.values import number, scope
 from webex.errors import ConfigurationError
 
@@ -20,16 +20,26 @@ _NESTED: Final[dict[tuple[str, ...], str]] = {
     ("credentials", "scope"): "scope",
     ("credentials", "authorization_string"): "authorization_string",
     ("credentials", "authorize_url"): "authorize_url",
+    ("credentials", "token_url"): "token_url",
+    ("credentials", "revoke_url"): "revoke_url",
+    ("credentials", "logout_url"): "logout_url",
+    ("credentials", "access_token"): "access_token",
+    ("credentials", "refresh_token"): "refresh_token",
     ("credentials", "refresh_callback"): "refresh_callback",
     ("credentials", "idbroker", "url"): "idbroker",
     ("credentials", "identity", "url"): "identity",
     ("services", "discovery"): "service_urls",
     ("services", "override"): "service_urls",
     ("services", "allowed_domains"): "allowed_domains",
+    ("hydra_service_url",): "hydra",
+    ("device", "hydra_service_url"): "hydra",
+    ("device", "pre_discovery_services", "hydra"): "hydra",
+    ("device", "pre_discovery_services", "hydra_service_url"): "hydra",
+    ("encryption", "kms_roots"): "kms_roots",
     ("max_app_level_redirects",): "max_redirects",
     ("default_request_options", "timeout"): "timeout_ms",
 }
-_SECRETS: Final = frozenset({"client_secret", "access_token", "refresh_token"})
+_SECRETS: Final = frozenset({"client_secret", "access_token", "refresh_token", "proxy"})
 _EXTRA: Final = frozenset(
     {
         "authorization_string",
@@ -43,10 +53,6 @@ _EXTRA: Final = frozenset(
         "hooks",
     }
 )
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: "_" + m.group(1).lower(), name)
 
 
 def given(
@@ -90,31 +96,32 @@ def _walk(mapping: Any, path: tuple[str, ...], take: Any) -> None:
     for raw, value in mapping.items():
         if not isinstance(raw, str):
             raise ConfigurationError(f"{where} has a key that is no text: {raw!r}.")
-        name = _snake(raw)
+        name = snake(raw)
         here = (*path, name)
+        told = f"{where}[{raw!r}]"
         if here in _NESTED:
-            take(_NESTED[here], value, f"{where}[{raw!r}]")
+            take(_NESTED[here], value, told)
         elif any(nested[: len(here)] == here for nested in _NESTED) and isinstance(value, Mapping):
             _walk(value, here, take)
+        elif not path and (name in NAMES or name in _EXTRA or name in ("hydra", "u2c")):
+            take(name, value, told)
+        elif node.accepts(here, value, told):
+            continue
         elif path:
             options = [nested[len(path)] for nested in _NESTED if nested[: len(path)] == path]
-            raise ConfigurationError(f"{where} has no setting {raw!r}.{_did_you_mean(name, options)}")
+            raise ConfigurationError(f"{where} has no setting {raw!r}.{did_you_mean(raw, options)}")
         else:
-            take(_known(name, f"config[{raw!r}]"), value, f"config[{raw!r}]")
+            _known(raw, told)
 
 
 def _known(name: str, origin: str) -> str:
     if name in NAMES or name in _EXTRA or name in ("hydra", "u2c"):
         return name
-    raise ConfigurationError(f"There is no setting {name!r} ({origin}).{_did_you_mean(name, [*NAMES, *_EXTRA])}")
-
-
-def _did_you_mean(name: str, options: list[str]) -> str:
-    close = difflib.get_close_matches(name, options, n=1)
-    return f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(sorted(set(options)))}."
+    raise ConfigurationError(f"There is no setting {name!r} ({origin}).{did_you_mean(name, [*NAMES, *_EXTRA])}")
 
 
 def from_environment(environ: Mapping[str, str], prefix: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the settings of the variables with a prefix, and the variable that each came from."""
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for name, suffixes in VARIABLES.items():
@@ -128,7 +135,7 @@ def from_environment(environ: Mapping[str, str], prefix: str) -> tuple[dict[str,
 
 
 def expand_authorization_string(values: dict[str, Any], origins: dict[str, str]) -> None:
-    """The portal's URL names the client id, the redirect URI and the scope, and the page to begin at."""
+    """Take client id, redirect URI, scope and the authorization page from the portal's URL."""
     text = values.pop("authorization_string", None)
     if text is None:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ def is_loopback_host(host: str | None) -> bool:
 
 
 def scope(value: Any, origin: str) -> str:
+    """Return scopes as text with single spaces."""
     if isinstance(value, str):
         return " ".join(value.split())
     if isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value):
@@ -25,12 +27,14 @@ def scope(value: Any, origin: str) -> str:
 
 
 def texts(value: Any, name: str, origin: str) -> tuple[str, ...]:
+    """Return a tuple of texts."""
     if isinstance(value, str) or not isinstance(value, (list, tuple, set, frozenset)):
         raise ConfigurationError(f"{name} ({origin}) must be a list of texts, not {type(value).__name__}.")
     return tuple(str(item).lower().strip() if name != "issuers" else str(item) for item in value)
 
 
 def base_url(value: Any, name: str, origin: str, plain_http_hosts: tuple[str, ...] = ()) -> str:
+    """Return a URL without a trailing slash; https, or plain http to a loopback host or a named one."""
     parts = urlsplit(value) if isinstance(value, str) else None
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         shown = repr(value) if isinstance(value, str) and "@" not in value else type(value).__name__
@@ -45,13 +49,20 @@ def base_url(value: Any, name: str, origin: str, plain_http_hosts: tuple[str, ..
 
 
 def number(value: Any, origin: str) -> float:
+    """Return a number."""
     try:
         if isinstance(value, bool):
             raise TypeError
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ConfigurationError(f"{origin} must be a number of seconds, not {value!r}.") from None
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Whether this is a finite number that fits a float."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

@@ -2,6 +2,8 @@
 
 WebexError
 ├── ConfigurationError                 a setting is missing, wrong or contradicts another
+│   ├── MissingExtraError              a package of an optional part is not installed (also an ImportError)
+│   └── UnknownArgumentError           a call has no such argument (also a TypeError)
 ├── ApiError                           the cloud answered a request with an error status
 │   ├── BadRequestError                400, and 4xx without a class of their own
 │   │   ├── AuthenticationError        401
@@ -34,7 +36,9 @@ WebexError
 ├── ReauthorizationRequiredError       the stored token can no longer be refreshed; the user has to sign in again
 ├── TransportError                     no answer came
 │   ├── ConnectError                   no connection was made: the request was certainly not processed
+│   │   └── ConnectDeadlineError       because the time for the call ran out (also a DeadlineError)
 │   ├── DeadlineError                  the time for the call ran out (also a TimeoutError)
+│   ├── ResponseTooLargeError          an answer was larger than its limit
 │   └── RedirectError                  too many redirects, or one that may not be followed
 ├── DecodeError                        an answer came that cannot be read
 ├── FileError                          a file can't be sent or saved (too large, unreadable, not rewindable)
@@ -82,9 +86,12 @@ from webex.errors.api import (
 )
 from webex.errors.base import (
     ConfigurationError,
+    MissingExtraError,
+    UnknownArgumentError,
     WebexError,
 )
 from webex.errors.common import (
+    ConnectDeadlineError,
     ConnectError,
     DeadlineError,
     DecodeError,
@@ -95,6 +102,7 @@ from webex.errors.common import (
     NotSignedInError,
     ReauthorizationRequiredError,
     RedirectError,
+    ResponseTooLargeError,
     SignatureError,
     StorageError,
     TransportError,
@@ -137,6 +145,7 @@ __all__ = [
     "BadRequestError",
     "ConfigurationError",
     "ConflictError",
+    "ConnectDeadlineError",
     "ConnectError",
     "ConnectionReplacedError",
     "DeadlineError",
@@ -159,6 +168,7 @@ __all__ = [
     "LockedError",
     "LoginError",
     "MethodNotAllowedError",
+    "MissingExtraError",
     "MissingKeyError",
     "NotFoundError",
     "NotSignedInError",
@@ -174,6 +184,7 @@ __all__ = [
     "RedirectError",
     "RequestInfo",
     "RequestTimeoutError",
+    "ResponseTooLargeError",
     "ServerError",
     "ServiceUnavailableError",
     "SignatureError",
@@ -184,6 +195,7 @@ __all__ = [
     "TransportError",
     "UnauthorizedClientError",
     "UnavailableForLegalReasonsError",
+    "UnknownArgumentError",
     "UnsupportedGrantTypeError",
     "UnsupportedMediaTypeError",
     "UnsupportedResponseTypeError",

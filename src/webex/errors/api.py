@@ -43,11 +43,11 @@ class ApiError(WebexError):
         self.message = message
         self.status = status
         self.request = request
-        self.errors = list(errors)
+        self.errors: list[str] = list(errors)
         self.tracking_id = tracking_id
         self.retry_after = retry_after
         self.body = body
-        self.headers: Mapping[str, str] = headers or {}
+        self.headers: Mapping[str, str] = dict(headers or {})  # plain, so that it can be pickled
         super().__init__(message)
 
     def __str__(self) -> str:
@@ -67,95 +67,115 @@ class ApiError(WebexError):
 class BadRequestError(ApiError):
     """400, and every 4xx that has no class of its own."""
 
-    status_class = 400
+    status_class: ClassVar[int | None] = 400
 
 
 class AuthenticationError(BadRequestError):
     """401: the token is missing, wrong or expired, and it could not be replaced."""
 
-    status_class = 401
+    status_class: ClassVar[int | None] = 401
 
 
 class PermissionDeniedError(BadRequestError):
     """403: the person, or the scopes of the token, do not allow it."""
 
-    status_class = 403
+    status_class: ClassVar[int | None] = 403
 
 
 class NotFoundError(BadRequestError):
     """404: it does not exist, or this person may not see it."""
 
-    status_class = 404
+    status_class: ClassVar[int | None] = 404
 
 
 class MethodNotAllowedError(BadRequestError):
-    status_class = 405
+    """405: this resource does not take this method."""
+
+    status_class: ClassVar[int | None] = 405
 
 
 class RequestTimeoutError(BadRequestError):
-    status_class = 408
+    """408: the service waited too long for the request."""
+
+    status_class: ClassVar[int | None] = 408
 
 
 class ConflictError(BadRequestError):
-    status_class = 409
+    """409: it contradicts what is there, such as a second membership of the same person."""
+
+    status_class: ClassVar[int | None] = 409
 
 
 class GoneError(BadRequestError):
     """410: it is no longer there; of a file: malware was found in it."""
 
-    status_class = 410
+    status_class: ClassVar[int | None] = 410
 
 
 class PreconditionFailedError(BadRequestError):
-    status_class = 412
+    """412: a condition of the request does not hold."""
+
+    status_class: ClassVar[int | None] = 412
 
 
 class PayloadTooLargeError(BadRequestError):
-    status_class = 413
+    """413: the body or file is larger than the service takes."""
+
+    status_class: ClassVar[int | None] = 413
 
 
 class UnsupportedMediaTypeError(BadRequestError):
-    status_class = 415
+    """415: the service does not take this kind of content."""
+
+    status_class: ClassVar[int | None] = 415
 
 
 class LockedError(BadRequestError):
     """423: of a file: it is still being scanned; `retry_after` says when to ask again."""
 
-    status_class = 423
+    status_class: ClassVar[int | None] = 423
 
 
 class PreconditionRequiredError(BadRequestError):
     """428: of a file: it can't be scanned; ask with `allow="unscannable"` to have it all the same."""
 
-    status_class = 428
+    status_class: ClassVar[int | None] = 428
 
 
 class RateLimitError(BadRequestError):
     """429: too many requests; `retry_after` says how long to wait."""
 
-    status_class = 429
+    status_class: ClassVar[int | None] = 429
 
 
 class UnavailableForLegalReasonsError(BadRequestError):
-    status_class = 451
+    """451: the service may not answer from this place."""
+
+    status_class: ClassVar[int | None] = 451
 
 
 class ServerError(ApiError):
     """500, and every 5xx that has no class of its own."""
 
-    status_class = 500
+    status_class: ClassVar[int | None] = 500
 
 
 class BadGatewayError(ServerError):
-    status_class = 502
+    """502: a proxy got no valid answer from the service."""
+
+    status_class: ClassVar[int | None] = 502
 
 
 class ServiceUnavailableError(ServerError):
-    status_class = 503
+    """503: the service is overloaded or under maintenance."""
+
+    status_class: ClassVar[int | None] = 503
 
 
 class GatewayTimeoutError(ServerError):
-    status_class = 504
+    """504: a proxy got no answer from the service in time."""
+
+    status_class: ClassVar[int | None] = 504
 
 
 def _subclasses(base: type[ApiError]) -> dict[int, type[ApiError]]:
@@ -169,7 +189,7 @@ _BY_STATUS = _subclasses(ApiError)
 
 
 def api_error_class(status: int) -> type[ApiError]:
-    """The class for an HTTP status: its own, else the one of its hundred, else `ApiError`."""
+    """Return the class for an HTTP status: its own, else the one of its hundred, else `ApiError`."""
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 400 <= status < 500:

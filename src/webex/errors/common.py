@@ -45,11 +45,23 @@ class ReauthorizationRequiredError(WebexError):
 
 
 class TransportError(WebexError):
-    """No answer came: the connection failed, was cut, or spoke something else than HTTP."""
+    """No answer came: the connection failed, was cut, or spoke something else than HTTP.
+
+    `request` is what was asked of which host; `timeout` the seconds that the call was allowed, where they ran out.
+    """
 
     def __init__(self, message: str, *, request: RequestInfo | None = None) -> None:
         self.request = request
+        self.timeout: float | None = None
         super().__init__(message)
+
+    def __str__(self) -> str:
+        text = str(self.args[0]) if self.args else type(self).__name__
+        if self.timeout is not None:
+            text += f" [timeout {self.timeout:g} s]"
+        if self.request is not None:
+            text += f" [{self.request.method} {self.request.url}]"
+        return text
 
 
 class ConnectError(TransportError):
@@ -60,17 +72,52 @@ class DeadlineError(TransportError, TimeoutError):
     """The time for the call ran out."""
 
 
+class ConnectDeadlineError(ConnectError, DeadlineError):
+    """The time for the call ran out before a connection was free or made: certainly nothing was sent."""
+
+
+class ResponseTooLargeError(TransportError):
+    """An answer was larger than its limit, so reading ended: its body once decompressed, or its head."""
+
+
 class RedirectError(TransportError):
     """Too many redirects, or one to a place that may not be followed."""
 
 
 class DecodeError(WebexError):
-    """An answer came that can't be read; `path` names the place in it where known."""
+    """An answer came that can't be read; `path` names the place in it where known.
 
-    def __init__(self, message: str, *, path: str | None = None, request: RequestInfo | None = None) -> None:
+    `request` says what was asked of which host, `status` and `content_type` what came, `tracking_id` the id to quote to
+    support. Of the answer's text, which may hold a secret, nothing is shown.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        request: RequestInfo | None = None,
+        status: int | None = None,
+        content_type: str | None = None,
+        tracking_id: str | None = None,
+    ) -> None:
         self.path = path
         self.request = request
+        self.status = status
+        self.content_type = content_type
+        self.tracking_id: str | None = tracking_id or (request.tracking_id if request is not None else None)
         super().__init__(message)
+
+    def __str__(self) -> str:
+        text = str(self.args[0]) if self.args else type(self).__name__
+        came = [str(part) for part in (self.status, self.content_type) if part]
+        if came:
+            text += f" [{', '.join(came)}]"
+        if self.request is not None:
+            text += f" [{self.request.method} {self.request.url}]"
+        if self.tracking_id:
+            text += f" [tracking id {self.tracking_id}]"
+        return text
 
 
 class FileError(WebexError):

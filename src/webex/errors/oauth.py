@@ -38,72 +38,86 @@ class OAuthError(WebexError):
 
 
 class InvalidRequestError(OAuthError):
-    code = "invalid_request"
+    """A parameter of the request is missing, repeated or malformed."""
+
+    code: ClassVar[str | None] = "invalid_request"
 
 
 class InvalidClientError(OAuthError):
     """The client id or client secret is wrong."""
 
-    code = "invalid_client"
+    code: ClassVar[str | None] = "invalid_client"
 
 
 class InvalidGrantError(OAuthError):
     """The code or refresh token is wrong, used, expired, or was issued to another client or redirect URI."""
 
-    code = "invalid_grant"
+    code: ClassVar[str | None] = "invalid_grant"
 
 
 class UnauthorizedClientError(OAuthError):
-    code = "unauthorized_client"
+    """The app may not use this grant."""
+
+    code: ClassVar[str | None] = "unauthorized_client"
 
 
 class UnsupportedGrantTypeError(OAuthError):
-    code = "unsupported_grant_type"
+    """The token endpoint does not know this grant."""
+
+    code: ClassVar[str | None] = "unsupported_grant_type"
 
 
 class InvalidScopeError(OAuthError):
-    code = "invalid_scope"
+    """A scope is unknown, malformed, or more than the app is registered for."""
+
+    code: ClassVar[str | None] = "invalid_scope"
 
 
 class AccessDeniedError(OAuthError):
     """The person, or the person's organisation, did not consent."""
 
-    code = "access_denied"
+    code: ClassVar[str | None] = "access_denied"
 
 
 class UnsupportedResponseTypeError(OAuthError):
-    code = "unsupported_response_type"
+    """The authorization endpoint does not know this response type."""
+
+    code: ClassVar[str | None] = "unsupported_response_type"
 
 
 class OAuthServerError(OAuthError):
-    code = "server_error"
+    """The authorization server failed (`server_error`)."""
+
+    code: ClassVar[str | None] = "server_error"
 
 
 class TemporarilyUnavailableError(OAuthError):
-    code = "temporarily_unavailable"
+    """The authorization server is overloaded or under maintenance."""
+
+    code: ClassVar[str | None] = "temporarily_unavailable"
 
 
 class AuthorizationPendingError(OAuthError):
     """Device grant: the person has not decided yet; ask again after the interval."""
 
-    code = "authorization_pending"
+    code: ClassVar[str | None] = "authorization_pending"
 
 
 class SlowDownError(OAuthError):
     """Device grant: ask five seconds less often."""
 
-    code = "slow_down"
+    code: ClassVar[str | None] = "slow_down"
 
 
 class DeviceCodeExpiredError(OAuthError):
     """Device grant: the code ran out before the person decided."""
 
-    code = "expired_token"
+    code: ClassVar[str | None] = "expired_token"
 
 
 _BY_CODE: dict[str, type[OAuthError]] = {sub.code: sub for sub in OAuthError.__subclasses__() if sub.code is not None}
 
 
 def oauth_error_class(code: str) -> type[OAuthError]:
-    """The class for an OAuth error code; `OAuthError` for one that no RFC names."""
+    """Return the class for an OAuth error code; `OAuthError` for one that no RFC names."""
     return _BY_CODE.get(code, OAuthError)
