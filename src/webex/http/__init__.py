@@ -5,7 +5,7 @@ from __future__ import annotations
 from webex.http.hooks import Call, Hooks, Outcome
 from webex.http.links import parse_link_header
 from webex.http.pipeline import Pipeline, StreamedResponse
-from webex.http.retry import parse_retry_after
+from webex.http.timing import asked_wait, parse_retry_after
 from webex.http.types import HostPolicy, Part, Request, Response, Source, TokenSource
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Source",
     "StreamedResponse",
     "TokenSource",
+    "asked_wait",
     "parse_link_header",
     "parse_retry_after",
 ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def basic(user: str, password: str) -> str:
-    """The value of an `Authorization` header with HTTP Basic (RFC 7617)."""
+    """Return the value of an `Authorization` header with HTTP Basic (RFC 7617)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 
@@ -29,11 +29,11 @@ async def authorized(
         return await send(exchange, basic(*auth) if hosts.may_receive_token(exchange.url) else None)
     if auth == "none" or tokens is None or not hosts.may_receive_token(exchange.url):
         return await send(exchange, None)
-    token = await tokens.access_token()
+    token = await tokens.access_token(deadline=exchange.give_up)
     response = await send(exchange, f"Bearer {token}")
     if response.status != 401:
         return response
-    newer = await tokens.replace(token)
+    newer = await tokens.replace(token, deadline=exchange.give_up)
     if newer is None or newer == token or not exchange.body.rewindable or exchange.remaining() <= 0:
         return response
     await response.close()

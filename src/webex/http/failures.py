@@ -1,4 +1,4 @@
-"""From an error answer to an exception (core-behaviour §11.4)."""
+"""From an error answer to an exception (rest §5)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Final
 import msgspec
 
 from webex.errors import ApiError, RequestInfo, api_error_class
-from webex.http.retry import parse_retry_after, server_time
+from webex.http.timing import asked_wait
 
 _KEYS: Final = ("message", "error_description", "error", "errorString", "response", "errorResponse", "msg", "detail")
 _LONGEST: Final = 2000  # characters of an answer's text that a message may hold
 
 
-def failure(status: int, headers: Mapping[str, str], content: bytes, request: RequestInfo) -> ApiError:
-    """The error for an answer with a status of 400 or more."""
+def failure(status: int, headers: Mapping[str, str], content: bytes, request: RequestInfo, now: float) -> ApiError:
+    """Return the error for an answer with a status of 400 or more."""
     body: Any
     try:
         body = msgspec.json.decode(content) if content else None
@@ -35,7 +35,7 @@ def failure(status: int, headers: Mapping[str, str], content: bytes, request: Re
         request=request,
         errors=errors,
         tracking_id=tracking_id if isinstance(tracking_id, str) else request.tracking_id,
-        retry_after=parse_retry_after(headers.get("retry-after"), server_time(headers.get("date")) or 0.0),
+        retry_after=asked_wait(headers, now),
         body=body,
         headers=headers,
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from webex.errors import RequestInfo
+from webex.telemetry import AttemptFailed, RetryScheduled, TelemetryEvent, empty
 
 
 @dataclass(slots=True)
@@ -29,9 +30,10 @@ class Outcome:
 
 
 class Hooks:
-    """Override what you want to hear; plain functions for blocking clients, also `async def` for the others.
+    """Override what you want to see. `on_request` and `on_response` may be `async def` for event-loop clients.
 
-    An exception in `on_request` ends the call; one in `on_response` is raised after the call has ended.
+    An exception in `on_request` ends the call; one in `on_response` is raised after the call has ended. `on_attempt`,
+    `on_retry` and `on_event` are plain functions that return quickly; their exceptions are logged and cost nothing.
     """
 
     def on_request(self, call: Call) -> object:
@@ -40,4 +42,19 @@ class Hooks:
 
     def on_response(self, outcome: Outcome) -> object:
         """After the last attempt."""
+        return None
+
+    @empty
+    def on_attempt(self, event: AttemptFailed) -> object:
+        """After an attempt that brought an error or a status that is repeated."""
+        return None
+
+    @empty
+    def on_retry(self, event: RetryScheduled) -> object:
+        """Before the wait for a repetition."""
+        return None
+
+    @empty
+    def on_event(self, event: TelemetryEvent) -> object:
+        """On everything that the client tells: calls, refreshes, sockets (`webex.telemetry`)."""
         return None

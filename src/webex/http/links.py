@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
-_LINK: Final = re.compile(
-    r"<([^>]*)>((?:\s*;\s*[\w!#$%&'*+.^`|~-]+\*?\s*(?:=\s*(?:\"(?:[^\"\\]|\\.)*\"|[^\s\",;]*))?)*)"
-)
-_PARAMETER: Final = re.compile(r";\s*([\w!#$%&'*+.^`|~-]+\*?)\s*(?:=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s\",;]*)))?")
+from webex.http.header_values import list_parameters
 
 
 def parse_link_header(value: str | None) -> dict[str, str]:
     """Relation → URL. A relation that occurs twice keeps its first URL; what is no link is passed over."""
     links: dict[str, str] = {}
-    for match in _LINK.finditer(value or ""):
-        url, parameters = match.group(1).strip(), match.group(2)
-        relations = ""
-        for parameter in _PARAMETER.finditer(parameters):
-            if parameter.group(1).lower() == "rel":
-                relations = parameter.group(2) if parameter.group(2) is not None else parameter.group(3) or ""
-                break
-        for relation in relations.lower().split():
+    text, position = value or "", 0
+    while (opened := text.find("<", position)) >= 0 and (closed := text.find(">", opened)) >= 0:
+        url = text[opened + 1 : closed].strip()
+        parameters, position = list_parameters(text, closed + 1)
+        for relation in parameters.get("rel", "").lower().split():
             if url:
                 links.setdefault(relation, url)
     if "prev" in links:

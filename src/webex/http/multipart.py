@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _quoted(text: str) -> str:
-    """A parameter value: the three characters that could end it are percent-encoded, as browsers do."""
+    """Quote a parameter value: percent-encode the three characters that could end it, as browsers do."""
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
@@ -29,7 +29,7 @@ def _head(part: Part, boundary: str) -> bytes:
 def multipart_body(
     parts: Sequence[Part], on_progress: Callable[[int, int | None], Any] | None = None
 ) -> tuple[Body, str]:
-    """The body and its content type. `on_progress` hears the bytes sent so far and in all (None: unknown)."""
+    """Return the body and its content type. `on_progress` gets the bytes sent so far and in all (None: unknown)."""
     boundary = f"webex-{secrets.token_hex(16)}"
     heads = [_head(part, boundary) for part in parts]
     tail = f"--{boundary}--\r\n".encode()

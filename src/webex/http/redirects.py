@@ -1,4 +1,4 @@
-"""Redirects: `Location`, and `cisco-location` on any answer (core-behaviour §6.9).
+"""Redirects: `Location`, and `cisco-location` on any answer (rest §3).
 
 A redirect to another host keeps no token, because the next attempt asks anew who may have one, and no body unless that
 host may have a token as well; one from https to plain http is refused.
@@ -7,13 +7,14 @@ host may have a token as well; one from https to plain http is refused.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from copy import copy
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from webex.errors import RedirectError
 from webex.http.codec import without_secrets
 from webex.http.exchange import Body
+from webex.telemetry import Redirected
 
 if TYPE_CHECKING:
     from webex.http.exchange import Exchange
@@ -37,7 +38,10 @@ async def following(
         if not target:
             return response
         await response.close()
-        here = _next(here, target, hosts, keeps_method, response.status)
+        before, here = here, _next(here, target, hosts, keeps_method, response.status)
+        if here.telemetry.wants(Redirected):
+            host = urlsplit(here.url).hostname or ""
+            here.telemetry.tell(Redirected(before.method, before.path, here.info.tracking_id, response.status, host))
     raise RedirectError(
         f"More than {most} redirects; the last went to {without_secrets(here.url)}.", request=exchange.info
     )
@@ -56,7 +60,8 @@ def _next(here: Exchange, target: str, hosts: HostPolicy, keeps_method: bool, st
         raise RedirectError(f"A redirect leads from https to plain http on {new.hostname}.", request=here.info)
     if here.body.opened and not here.body.rewindable:
         raise RedirectError("A redirect came for a body that can't be read a second time.", request=here.info)
-    changed = replace(here, url=url)
+    changed = copy(here)
+    changed.url = url
     if not keeps_method and (status == 303 or here.method == "POST") and here.method != "HEAD":
         changed.method, changed.body = "GET", Body()
         changed.headers = {name: value for name, value in here.headers.items() if name != "content-type"}

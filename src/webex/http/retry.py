@@ -6,14 +6,19 @@ been carried out is repeated only if doing it twice is the same as once; 423 and
 
 from __future__ import annotations
 
-import math
-import random
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from webex.errors import ConnectError, DeadlineError, FileError, RedirectError, TransportError
+from webex.errors import (
+    ConnectError,
+    DeadlineError,
+    FileError,
+    RedirectError,
+    ResponseTooLargeError,
+    TransportError,
+)
+from webex.http.timing import Backoff, asked_wait, with_jitter
+from webex.telemetry import AttemptFailed, RetryScheduled
 
 if TYPE_CHECKING:
     from webex.http.exchange import Exchange
@@ -22,46 +27,10 @@ if TYPE_CHECKING:
 RETRY_STATUSES: Final = frozenset({408, 423, 429, 500, 502, 503, 504})
 NOT_PROCESSED: Final = frozenset({423, 429})
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-LONGEST_RETRY_AFTER: Final = 3600.0
 
-_FIRST_PAUSE: Final = 0.25
+_FIRST_PAUSE: Final = 0.5  # seconds
 _LONGEST_PAUSE: Final = 20.0
-
-
-def parse_retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait, from seconds or an HTTP date (RFC 9110 §10.2.3); None for anything else, at most an hour."""
-    if value is None:
-        return None
-    text = value.strip()
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            when = parsedate_to_datetime(text)
-            if when.tzinfo is None:
-                when = when.replace(tzinfo=UTC)
-            seconds = when.timestamp() - now
-        except (ValueError, TypeError, OverflowError, IndexError):
-            return None
-    if math.isnan(seconds):
-        return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
-
-
-def server_time(value: str | None) -> float | None:
-    """The time of a `Date` header, in seconds since the epoch; None when there is none."""
-    if not value:
-        return None
-    try:
-        when = parsedate_to_datetime(value)
-        return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-
-
-def backoff(attempt: int) -> float:
-    """A pause before the attempt after `attempt` (from 1): doubling, with full jitter, in seconds."""
-    return random.uniform(0.05, 1.0) * min(_FIRST_PAUSE * 2.0**attempt, _LONGEST_PAUSE)  # noqa: S311  # jitter
+_SHORTEST_PAUSE: Final = 0.05  # also where the service asks for less: 0 does not mean a hot loop
 
 
 async def retrying(
@@ -70,13 +39,15 @@ async def retrying(
     """Send, and again while that makes sense and time is left."""
     request = exchange.request
     repeatable = request.idempotent if request.idempotent is not None else exchange.method in IDEMPOTENT
+    backoff: Backoff | None = None
     while True:
         exchange.attempts += 1
+        began = exchange.now()
         failure: TransportError | None = None
         response: WireResponse | None = None
         try:
             response = await send(exchange)
-        except (DeadlineError, RedirectError):
+        except (DeadlineError, RedirectError, ResponseTooLargeError):
             raise
         except ConnectError as error:
             failure, again, asked = error, True, None
@@ -86,12 +57,13 @@ async def retrying(
             if response.status not in RETRY_STATUSES:
                 return response
             again = repeatable or response.status in NOT_PROCESSED
-            now = datetime.now(UTC).timestamp()
-            base = server_time(response.headers.get("date"))
-            asked = parse_retry_after(response.headers.get("retry-after"), now if base is None else base)
-        pause = backoff(exchange.attempts)
+            asked = asked_wait(response.headers, runtime.clock.time())
+        cause = str(response.status) if response is not None else type(failure).__name__
+        _tell_failed(exchange, began, cause)
+        backoff = backoff or Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, spread=0.95)
+        pause = backoff.next()
         if asked is not None:
-            pause = asked + random.uniform(0.0, min(0.1 * asked, 1.0))  # noqa: S311  # jitter
+            pause = with_jitter(max(asked, min(pause, _SHORTEST_PAUSE)))
         if not again or exchange.attempts > exchange.max_retries or exchange.remaining() <= pause:
             return _give_up(failure, response)
         if not exchange.body.rewindable:
@@ -103,6 +75,7 @@ async def retrying(
             ) from failure
         if response is not None:
             await response.close()
+        _tell_retry(exchange, pause, cause, asked is not None)
         await runtime.sleep(pause)
 
 
@@ -111,3 +84,19 @@ def _give_up(failure: TransportError | None, response: WireResponse | None) -> W
         raise failure
     assert response is not None
     return response
+
+
+def _tell_failed(exchange: Exchange, began: float, cause: str) -> None:
+    if exchange.telemetry.wants(AttemptFailed):
+        tracking_id, took = exchange.info.tracking_id, exchange.now() - began
+        exchange.telemetry.tell(
+            AttemptFailed(exchange.method, exchange.path, tracking_id, exchange.attempts, took, cause)
+        )
+
+
+def _tell_retry(exchange: Exchange, wait: float, cause: str, asked: bool) -> None:
+    if exchange.telemetry.wants(RetryScheduled):
+        tracking_id = exchange.info.tracking_id
+        exchange.telemetry.tell(
+            RetryScheduled(exchange.method, exchange.path, tracking_id, exchange.attempts, wait, cause, asked)
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from pathlib import Path
@@ -26,7 +27,7 @@ class BytesSource:
         self.size: int | None = len(data)
 
     async def open(self) -> AsyncIterator[bytes]:
-        """The bytes, in pieces."""
+        """Yield the bytes, in pieces."""
         view = memoryview(self._data)
         for start in range(0, len(view), _CHUNK):
             yield bytes(view[start : start + _CHUNK])
@@ -48,7 +49,7 @@ class PathSource:
             raise FileError(f"{str(path)!r} can't be read: {error.strerror}.") from error
 
     async def open(self) -> AsyncIterator[bytes]:
-        """The file's bytes, in pieces."""
+        """Yield the file's bytes, in pieces."""
         try:
             file: BinaryIO = await self._runtime.run_blocking(open, self._path, "rb")
         except OSError as error:
@@ -64,10 +65,12 @@ class FileSource:
     """A binary file object; read again from where it stood if it can seek."""
 
     def __init__(self, file: Any, runtime: Runtime) -> None:
+        if isinstance(file, io.TextIOBase):
+            raise FileError("The file object gives text; open it in binary mode ('rb').")
         self._file = file
         self._runtime = runtime
         self.size: int | None = None
-        self.rewindable = False
+        self.rewindable: bool = False
         try:
             if file.seekable():
                 self._start = file.tell()
@@ -79,7 +82,7 @@ class FileSource:
                 raise FileError("The file object is closed.") from error
 
     async def open(self) -> AsyncIterator[bytes]:
-        """The file's bytes from where it stood, in pieces."""
+        """Yield the file's bytes from where it stood, in pieces."""
         if self.rewindable:
             self._file.seek(self._start)
         while chunk := await self._runtime.run_blocking(self._file.read, _CHUNK):
@@ -89,7 +92,7 @@ class FileSource:
 
 
 class IteratorSource:
-    """Pieces from an iterable; they can be read once, and nobody knows how many come."""
+    """Pieces from an iterable; they can be read once, and their number is unknown."""
 
     size: int | None = None
     rewindable = False
@@ -98,21 +101,29 @@ class IteratorSource:
         self._pieces = pieces
 
     async def open(self) -> AsyncIterator[bytes]:
-        """The pieces as they come."""
+        """Yield the pieces as they come."""
         if isinstance(self._pieces, AsyncIterable):
             async for piece in self._pieces:
-                yield piece
+                yield _bytes_of(piece)
         else:
             for piece in self._pieces:
-                yield piece
+                yield _bytes_of(piece)
+
+
+def _bytes_of(piece: Any) -> bytes:
+    if not isinstance(piece, bytes | bytearray | memoryview):
+        raise FileError(f"The iterable gives {type(piece).__name__}; a file is sent as pieces of bytes.")
+    return bytes(piece)
 
 
 def source_of(value: Any, runtime: Runtime) -> Source:
-    """A source for bytes, a path, a binary file object, or an iterable of bytes."""
+    """Make a source of bytes, a path, a binary file object, or an iterable of bytes."""
     if isinstance(value, bytes | bytearray | memoryview):
         return BytesSource(bytes(value))
     if isinstance(value, str | os.PathLike):
         return PathSource(value, runtime)
+    if isinstance(value, io.TextIOBase):
+        raise FileError("The file object gives text; open it in binary mode ('rb').")
     if hasattr(value, "read"):
         return FileSource(value, runtime)
     if isinstance(value, AsyncIterable):

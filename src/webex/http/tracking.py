@@ -1,4 +1,4 @@
-"""Who is calling: tracking ids and user agents (core-behaviour §6.4, §6.5)."""
+"""Who is calling: tracking ids and user agents (rest §1)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ class Tracking:
         self._numbers = itertools.count(1)
         app = f" {config.app_name}/{config.app_version or '0.0'}" if config.app_name else ""
         library = f"webex-python-sdk/{__version__} (python)"
-        self.headers = {"user-agent": (app.strip() + " " + library).strip(), "spark-user-agent": library + app}
+        self.headers: dict[str, str] = {
+            "user-agent": (app.strip() + " " + library).strip(),
+            "spark-user-agent": library + app,
+        }
 
     def next_id(self) -> str:
-        """The next tracking id."""
+        """Return the next tracking id."""
         return f"{self._session}_{next(self._numbers)}"

@@ -27,7 +27,7 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def drive_iter(iterator: AsyncIterator[T]) -> Iterator[T]:
-    """A blocking iterator over an asynchronous one that never suspends; it is closed when the loop is left."""
+    """Iterate over an asynchronous iterator that never suspends; it is closed when the loop is left."""
     try:
         while True:
             try:

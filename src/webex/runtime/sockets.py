@@ -1,0 +1,80 @@
+"""Sockets of the blocking transport that keep a deadline, whatever drips.
+
+A socket's own time-out begins anew with every byte that comes. These look at one point in time before each operation.
+Imported on the first call, so that what gevent replaces has been replaced by then.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from typing import Any
+
+from webex.runtime.answers import GRACE, LATE
+
+
+class _Timed:
+    """`due` is on the monotonic clock; None: as `settimeout` said."""
+
+    due: float | None
+    spared: bool
+
+    def _mind(self) -> None:
+        if self.due is not None:
+            left = self.due - time.monotonic()
+            if left < -LATE and not self.spared:  # the process was stopped: read what has come meanwhile
+                self.spared = True
+                self.due, left = time.monotonic() + GRACE, GRACE
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self.settimeout(left)  # type: ignore[attr-defined]  # of the socket that this is mixed into
+
+
+class TimedSocket(_Timed, socket.socket):
+    """A plain socket."""
+
+    due: float | None = None
+    spared = False
+
+    def recv_into(self, *arguments: Any, **named: Any) -> int:
+        """Receive within the time that is left."""
+        self._mind()
+        return super().recv_into(*arguments, **named)
+
+    def recv(self, *arguments: Any, **named: Any) -> bytes:
+        """Receive within the time that is left."""
+        self._mind()
+        return super().recv(*arguments, **named)
+
+    def send(self, *arguments: Any, **named: Any) -> int:
+        """Send within the time that is left."""
+        self._mind()
+        return super().send(*arguments, **named)
+
+    def sendall(self, *arguments: Any, **named: Any) -> None:
+        """Send within the time that is left."""
+        self._mind()
+        super().sendall(*arguments, **named)
+
+
+class TimedTLSSocket(_Timed, ssl.SSLSocket):
+    """A socket with TLS; sending all is sending several times."""
+
+    due: float | None = None
+    spared = False
+
+    def recv_into(self, *arguments: Any, **named: Any) -> int:
+        """Receive within the time that is left."""
+        self._mind()
+        return super().recv_into(*arguments, **named)
+
+    def recv(self, *arguments: Any, **named: Any) -> bytes:
+        """Receive within the time that is left."""
+        self._mind()
+        return super().recv(*arguments, **named)
+
+    def send(self, *arguments: Any, **named: Any) -> int:
+        """Send within the time that is left."""
+        self._mind()
+        return super().send(*arguments, **named)
