@@ -15,23 +15,42 @@ if TYPE_CHECKING:
     import webex.storage.conformance as conformance  # noqa: PLR0402  # the other form confuses mypy here
     from webex.storage.access import StorageAccess
     from webex.storage.adapt import as_storage
-    from webex.storage.encrypted import EncryptedStorage
+    from webex.storage.django.storage import DjangoStorage
+    from webex.storage.encrypted import EncryptedStorage, EnvelopeKey, ResealProgress
+    from webex.storage.key_value import KeyValueStorage
+    from webex.storage.keyring import KeyringStorage
     from webex.storage.memory import MemoryStorage
+    from webex.storage.migrating import MigratingStorage, MigrationReport
     from webex.storage.paths import path, split_path
+    from webex.storage.postgres import PostgresStorage
     from webex.storage.protocol import Capabilities, Lease, Storage, Versioned
+    from webex.storage.redis import RedisStorage
     from webex.storage.scope import scoped
-    from webex.storage.sets import StorageSet
+    from webex.storage.server_facts import ServerFacts
+    from webex.storage.sqlalchemy import SQLAlchemyStorage
     from webex.storage.sqlite import SQLiteStorage
+    from webex.storage.storage_set import StorageSet
 
-_HOMES = {
+_LAZY_EXPORTS = {
     "Capabilities": "protocol",
+    "DjangoStorage": "django",
     "EncryptedStorage": "encrypted",
+    "EnvelopeKey": "encrypted",
+    "KeyValueStorage": "key_value",
+    "KeyringStorage": "keyring",
     "Lease": "protocol",
     "MemoryStorage": "memory",
+    "MigratingStorage": "migrating",
+    "MigrationReport": "migrating",
+    "PostgresStorage": "postgres",
+    "RedisStorage": "redis",
+    "ResealProgress": "encrypted",
+    "SQLAlchemyStorage": "sqlalchemy",
     "SQLiteStorage": "sqlite",
+    "ServerFacts": "server_facts",
     "Storage": "protocol",
     "StorageAccess": "access",
-    "StorageSet": "sets",
+    "StorageSet": "storage_set",
     "Versioned": "protocol",
     "as_storage": "adapt",
     "path": "paths",
@@ -41,11 +60,22 @@ _HOMES = {
 
 __all__ = [
     "Capabilities",
+    "DjangoStorage",
     "EncryptedStorage",
+    "EnvelopeKey",
+    "KeyValueStorage",
+    "KeyringStorage",
     "Lease",
     "MemoryStorage",
+    "MigratingStorage",
+    "MigrationReport",
     "MissingKeyError",
+    "PostgresStorage",
+    "RedisStorage",
+    "ResealProgress",
+    "SQLAlchemyStorage",
     "SQLiteStorage",
+    "ServerFacts",
     "Storage",
     "StorageAccess",
     "StorageError",
@@ -62,7 +92,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "conformance":
         return import_module("webex.storage.conformance")
-    home = _HOMES.get(name)
+    home = _LAZY_EXPORTS.get(name)
     if home is None:
         raise AttributeError(f"module 'webex.storage' has no attribute {name!r}")
     value = getattr(import_module(f"webex.storage.{home}"), name)

@@ -8,7 +8,8 @@ An adapter is one of
 - an object that has these four itself: the namespace is put in front of its keys, and `clear` needs its `keys()`.
 
 Methods are `def` or `async def`; a missing key raises `MissingKeyError` or any `KeyError`. An adapter that declares no
-`capabilities` may keep values as they are, as in a dict: they are copied on the way in and out.
+`capabilities` may return None for it instead, and may keep values as they are, as in a dict: they are copied on the way
+in and out. What its `bind` raises becomes a `StorageError`.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ import contextlib
 import functools
 import inspect
 import logging
+import os
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
-from webex.errors import ConfigurationError, MissingKeyError
-from webex.storage.codec import decode, encode
-from webex.storage.faces import Core, face, pages_of, settle
+from webex.errors import ConfigurationError, MissingKeyError, StorageError, WebexError
+from webex.storage.codec import check_namespace, decode, encode
 from webex.storage.paths import path
 from webex.storage.protocol import Binding, Capabilities, Json, Lease, PlainBinding, Storage, Versioned
 from webex.storage.scope import prefixed
+from webex.storage.wrappers import AsyncBinding, in_style, pages_of, settle
 
 __all__ = ["AdaptedStorage", "as_storage", "is_asynchronous"]
 
@@ -35,27 +37,47 @@ _NEEDED_BY = {
     "scan": ("keys",),
     "compare_and_swap": ("get_versioned", "put_if_version", "delete_if_version"),
     "lease": ("try_lease", "lease_remaining"),
+    "bulk": ("get_many",),
 }
+_FORWARDED = (
+    "bind_nonwaiting",
+    "bind_async",
+    "busy_timeout",
+    "close",
+    "aclose",
+    "namespaces",
+    "namespaces_async",
+)  # optional parts of an adapter
 _METHODS = ("get", "put", "clear", *_DELETES, *(name for names in _NEEDED_BY.values() for name in names))
-_OURS = {f"webex.storage.{room}" for room in ("memory", "sqlite", "encrypted", "scope", "adapt")}
+_NULL = {"webex/null": True}  # stands for a stored null where None means that there is nothing
 _PROBED = "credentials"  # a namespace that the SDK uses anyway, for an adapter that makes a table for each
 
 _logger = logging.getLogger("webex.storage")
 
 
 def as_storage(adapter: object) -> Storage:
-    """The adapter as a `Storage`, whichever of the accepted shapes it has; one of this package stays itself.
+    """Return the adapter as a `Storage`, whichever of the accepted shapes it has; one of this package unchanged.
 
     `ConfigurationError` says what is missing. Adapters that are equal share what the SDK emulates for them within the
     process, so a class made anew for each request does well to have `__eq__` and `__hash__`, as a frozen dataclass has.
     """
-    if any(kind.__module__ in _OURS for kind in type(adapter).__mro__):
+    if _is_complete(adapter):
         return cast(Storage, adapter)
     handle = _Handle(adapter)
     known = _adapted.get(handle)
     if known is None:
         known = _adapted[handle] = AdaptedStorage(adapter)
     return known
+
+
+def _is_complete(adapter: object) -> bool:
+    """Whether it declares all of the protocol, so that nothing has to be found out by looking."""
+    return (
+        not isinstance(adapter, type)
+        and isinstance(getattr(adapter, "capabilities", None), Capabilities)
+        and isinstance(getattr(adapter, "asynchronous", None), bool)
+        and callable(getattr(adapter, "bind", None))
+    )
 
 
 def is_asynchronous(storage: Storage) -> bool:
@@ -65,7 +87,7 @@ def is_asynchronous(storage: Storage) -> bool:
 
 
 class AdaptedStorage:
-    """Somebody else's adapter, looked at once."""
+    """An adapter of another package, inspected once."""
 
     def __init__(self, adapter: object) -> None:
         if isinstance(adapter, type):
@@ -73,22 +95,28 @@ class AdaptedStorage:
                 f"the storage is the class {adapter.__name__}: pass an instance of it, {adapter.__name__}(…)"
             )
         self.adapter = adapter
-        self.capabilities = _declared(adapter)
+        self.capabilities: Capabilities = _declared(adapter)
+        for name in _FORWARDED:
+            if hasattr(adapter, name):
+                setattr(self, name, getattr(adapter, name))
         bind = getattr(adapter, "bind", None)
         self._bind: Callable[[str], Any] | None = _binder(bind) if callable(bind) else None
         self._awaited_bind = _is_async(bind)
+        self.asynchronous: bool
         if self._bind is None:
             if isinstance(adapter, dict):
                 raise ConfigurationError(
                     "the storage is a dict, which has no put and no delete: pass MemoryStorage(), or an adapter with "
                     "bind(namespace)"
                 )
+            if isinstance(adapter, str | os.PathLike):
+                raise ConfigurationError("the storage is a path: pass SQLiteStorage(path)")
             _check(adapter, self.capabilities, f"{_name(adapter)} (it has no bind(namespace) either)")
             self.asynchronous = _has_async(adapter)
         elif self._awaited_bind:
             self.asynchronous = True
         else:
-            sample = self._bind(_PROBED)
+            sample = self._bound(_PROBED)
             if inspect.isawaitable(sample):
                 if inspect.iscoroutine(sample):
                     sample.close()
@@ -98,10 +126,11 @@ class AdaptedStorage:
                 self.asynchronous = _has_async(sample)
 
     def bind(self, namespace: str) -> Binding | PlainBinding:
-        """The namespace; no I/O, except what the adapter's own `bind` does."""
+        """Return the namespace; no I/O, except what the adapter's own `bind` does."""
+        check_namespace(namespace)
         if self._bind is None:
             return prefixed(
-                self._usable(self.adapter, namespace),
+                self.usable(self.adapter, namespace),
                 path(namespace, ""),
                 namespace=namespace,
                 capabilities=self.capabilities,
@@ -110,13 +139,26 @@ class AdaptedStorage:
             )
         if self._awaited_bind:
             return AwaitedBinding(self, functools.partial(self._bind, namespace), namespace)
-        return cast(PlainBinding, self._usable(self._bind(namespace), namespace))
+        return cast(PlainBinding, self.usable(self._bound(namespace), namespace))
 
-    def _usable(self, binding: Any, namespace: str) -> Any:
+    def _bound(self, namespace: str) -> Any:
+        assert self._bind is not None
+        try:
+            return self._bind(namespace)
+        except WebexError:
+            raise
+        except Exception as error:
+            # The text of a foreign exception may show connection strings; it is there as the cause.
+            raise StorageError(
+                f"{_name(self.adapter)}.bind({namespace!r}) failed with {type(error).__name__}"
+            ) from error
+
+    def usable(self, binding: Any, namespace: str) -> Any:
         delete = next(getattr(binding, name) for name in _DELETES if callable(getattr(binding, name, None)))
         if not hasattr(self.adapter, "capabilities"):
-            core = cast(Core, PlainCore(binding, delete, namespace))  # the rest is emulated, never called
-            return face(core, asynchronous=self.asynchronous, nonblocking_methods=frozenset())
+            # The rest is emulated, never called.
+            async_binding = cast(AsyncBinding, PlainAsyncBinding(binding, delete, namespace))
+            return in_style(async_binding, asynchronous=self.asynchronous)
         return binding if hasattr(binding, "delete") else _RenamedDelete(binding, delete)
 
     def __repr__(self) -> str:
@@ -163,18 +205,25 @@ class AwaitedBinding:
             bound = await settle(self._bind())
             if self._bound is None:  # of several first calls at once, the first to be bound serves all
                 _check(bound, self._storage.capabilities, f"what bind({self._namespace!r}) returns")
-                self._bound = self._storage._usable(bound, self._namespace)
+                self._bound = self._storage.usable(bound, self._namespace)
         return self._bound
 
     async def get(self, key: str) -> Json:
         return await settle((await self._binding()).get(key))
 
-    async def put(self, key: str, value: Json, *, expires_in: float | None = None) -> None:
-        options = {} if expires_in is None else {"expires_in": expires_in}
+    async def time_left(self, key: str) -> float | None:
+        left: float | None = await settle((await self._binding()).time_left(key))
+        return left
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Json]:
+        found: dict[str, Json] = await settle((await self._binding()).get_many(keys))
+        return found
+
+    async def put(self, key: str, value: Json, **options: Any) -> None:
         await settle((await self._binding()).put(key, value, **options))
 
-    async def delete(self, key: str) -> None:
-        await settle((await self._binding()).delete(key))
+    async def delete(self, key: str, **options: Any) -> None:
+        await settle((await self._binding()).delete(key, **options))
 
     async def clear(self) -> None:
         await settle((await self._binding()).clear())
@@ -187,16 +236,13 @@ class AwaitedBinding:
         found: Versioned = await settle((await self._binding()).get_versioned(key))
         return found
 
-    async def put_if_version(
-        self, key: str, value: Json, version: str | None, *, expires_in: float | None = None
-    ) -> str | None:
-        options = {} if expires_in is None else {"expires_in": expires_in}
+    async def put_if_version(self, key: str, value: Json, version: str | None, **options: Any) -> str | None:
         binding = await self._binding()
         written: str | None = await settle(binding.put_if_version(key, value, version, **options))
         return written
 
-    async def delete_if_version(self, key: str, version: str) -> bool:
-        return bool(await settle((await self._binding()).delete_if_version(key, version)))
+    async def delete_if_version(self, key: str, version: str, **options: Any) -> bool:
+        return bool(await settle((await self._binding()).delete_if_version(key, version, **options)))
 
     async def try_lease(self, name: str, ttl: float) -> Lease | None:
         lease: Lease | None = await settle((await self._binding()).try_lease(name, ttl))
@@ -206,7 +252,7 @@ class AwaitedBinding:
         return float(await settle((await self._binding()).lease_remaining(name)))
 
 
-class PlainCore:
+class PlainAsyncBinding:
     """The four plain calls of a binding that declares nothing: values are copied, a missing key can be deleted."""
 
     def __init__(self, inner: Any, delete: Callable[[str], Any], namespace: str) -> None:
@@ -219,12 +265,14 @@ class PlainCore:
             value = await settle(self._inner.get(key))
         except KeyError:
             raise MissingKeyError(key, self._namespace) from None
-        return decode(encode(value))
+        if value is None:
+            raise MissingKeyError(key, self._namespace)
+        return None if value == _NULL else decode(encode(value))
 
-    async def put(self, key: str, value: Json, *, expires_in: float | None = None) -> None:
-        await settle(self._inner.put(key, decode(encode(value))))
+    async def put(self, key: str, value: Json, **options: Any) -> None:
+        await settle(self._inner.put(key, dict(_NULL) if value is None else decode(encode(value))))
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, **options: Any) -> None:
         with contextlib.suppress(KeyError):
             await settle(self._delete(key))
 

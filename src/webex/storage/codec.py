@@ -17,7 +17,7 @@ _decoder = msgspec.json.Decoder()
 
 
 def encode(value: Json) -> bytes:
-    """The value as JSON; `StorageError` when it is not plain JSON data, rather than storing something else."""
+    """Encode a value as JSON; `StorageError` when it is not plain JSON data, rather than storing something else."""
     try:
         _check(value)
         return _encoder.encode(value)
@@ -32,7 +32,7 @@ def encode(value: Json) -> bytes:
 
 
 def decode(data: bytes) -> Json:
-    """The value; `StorageError` when the bytes are not JSON, which means that somebody else wrote or damaged them."""
+    """Decode a value; `StorageError` when the bytes are not JSON: another program wrote or damaged them."""
     try:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -47,6 +47,13 @@ def check_text(text: str, what: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise StorageError(f"the {what} {text!r} holds a lone surrogate, which can't be stored") from None
+
+
+def check_namespace(namespace: str) -> None:
+    """Refuse a namespace that is empty or no text."""
+    check_text(namespace, "namespace")
+    if not namespace:
+        raise StorageError("a namespace is text of at least one character: bind(namespace)")
 
 
 def check_duration(seconds: float | None, what: str) -> None:

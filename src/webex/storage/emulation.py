@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import random
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
 
+from webex.http.timing import Backoff
 from webex.runtime.protocol import Runtime
 from webex.storage.codec import check_duration, encode
 from webex.storage.memory import MemoryBinding, MemoryStorage
@@ -32,7 +32,7 @@ _ordered = msgspec.json.Encoder(order="sorted")
 
 
 def wrap(value: Json, expires_in: float | None, now: float) -> Json:
-    """The value as it is stored where the adapter has no expiry; one that never expires is stored as it is."""
+    """Wrap a value for an adapter without expiry; one that never expires is stored as it is."""
     if expires_in is None and not _is_wrapped(value):
         return value
     check_duration(expires_in, "expires_in")
@@ -48,7 +48,7 @@ def unwrap(value: Json, now: float) -> tuple[bool, Json]:
 
 
 def version_of(value: Json) -> str:
-    """A version for an adapter that has none."""
+    """Compute a version for an adapter that has none."""
     encode(value)  # refuses what is not plain data
     return hashlib.sha256(_ordered.encode(value)).hexdigest()
 
@@ -69,10 +69,11 @@ class Emulation:
 
     @asynccontextmanager
     async def alone(self, namespace: str, key: str, runtime: Runtime) -> AsyncIterator[None]:
-        """Nobody else in this process, in whichever thread or loop, is in here with the same key."""
+        """Keep all other threads and loops of this process out, for the same key."""
         locks = self._memory.bind("lock:" + namespace)
+        backoff = Backoff(_PAUSE, _PAUSE)
         while (held := locks.try_lease(key, _LOCK_TTL)) is None:
-            await runtime.sleep(_PAUSE * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, not a secret
+            await runtime.sleep(backoff.next())
         try:
             yield
         finally:
@@ -109,7 +110,7 @@ _emulations: weakref.WeakKeyDictionary[Storage, Emulation] = weakref.WeakKeyDict
 
 
 def emulation_for(storage: Storage) -> Emulation:
-    """The one of this storage, however many clients use it."""
+    """Return the one emulation of this storage, however many clients use it."""
     emulation = _emulations.get(storage)
     if emulation is None:
         emulation = _emulations.setdefault(storage, Emulation())

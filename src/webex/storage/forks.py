@@ -16,7 +16,7 @@ class _Forkable(Protocol):
         ...
 
     def after_fork(self, *, in_child: bool) -> None:
-        """Go on. In the child all locks are to be made anew: nobody is left who would release them."""
+        """Go on. In the child make all locks anew: no thread is left that would release them."""
         ...
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from webex.errors import MissingKeyError
-from webex.storage.codec import check_duration, check_text, decode, encode
+from webex.storage.codec import check_duration, check_namespace, check_text, decode, encode
 from webex.storage.forks import LONGEST_REST, survives_forks
 from webex.storage.protocol import Capabilities, Json, Versioned
 
@@ -30,33 +30,41 @@ class MemoryStorage:
     instances share nothing, and nothing survives the process.
     """
 
-    capabilities = Capabilities(ttl=True, scan=True, compare_and_swap=True, lease=True, nonblocking=True)
+    capabilities: Capabilities = Capabilities(
+        ttl=True, scan=True, compare_and_swap=True, lease=True, nonblocking=True, bulk=True
+    )
+    asynchronous = False
 
     def __init__(self, *, clock: MonotonicClock | None = None) -> None:
-        self._clock: MonotonicClock = clock or time
-        self._lock = threading.Lock()
+        self.clock: MonotonicClock = clock or time
+        self.lock: threading.Lock = threading.Lock()
         self._rests = False
         self._namespaces: dict[str, _Space] = {}
         survives_forks(self)
 
     def bind(self, namespace: str) -> MemoryBinding:
-        """The namespace; made on first use."""
-        check_text(namespace, "namespace")
-        with self._lock:
+        """Return the namespace; make it on first use."""
+        check_namespace(namespace)
+        with self.lock:
             space = self._namespaces.setdefault(namespace, _Space())
         return MemoryBinding(self, namespace, space)
+
+    def namespaces(self) -> list[str]:
+        """Return the names of all namespaces that hold something."""
+        with self.lock:
+            return sorted(name for name, space in self._namespaces.items() if space.entries)
 
     def __repr__(self) -> str:
         return f"MemoryStorage({len(self._namespaces)} namespaces)"
 
     def before_fork(self) -> None:
-        self._rests = self._lock.acquire(timeout=LONGEST_REST)
+        self._rests = self.lock.acquire(timeout=LONGEST_REST)
 
     def after_fork(self, *, in_child: bool) -> None:
         if in_child:
-            self._lock = threading.Lock()
+            self.lock = threading.Lock()
         elif self._rests:
-            self._lock.release()
+            self.lock.release()
 
 
 class _Entry:
@@ -74,7 +82,7 @@ class _Space:
     def __init__(self) -> None:
         self.entries: dict[str, _Entry] = {}
         self.leases: dict[str, tuple[str, float]] = {}  # name: (fencing token, expiry)
-        self.writes = 0
+        self.writes: int = 0
 
 
 class MemoryBinding:
@@ -89,23 +97,35 @@ class MemoryBinding:
         return self.get_versioned(key).value
 
     def get_versioned(self, key: str) -> Versioned:
-        with self._storage._lock:
+        with self._storage.lock:
             entry = self._live(key)
             if entry is None:
                 raise MissingKeyError(key, self._namespace)
             data, version = entry.data, entry.version
         return Versioned(decode(data), version)
 
+    def time_left(self, key: str) -> float | None:
+        with self._storage.lock:
+            entry = self._live(key)
+            if entry is None:
+                raise MissingKeyError(key, self._namespace)
+            return None if entry.expires_at is None else entry.expires_at - self._now()
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Json]:
+        with self._storage.lock:
+            found = {key: entry.data for key in keys if (entry := self._live(key)) is not None}
+        return {key: decode(data) for key, data in found.items()}
+
     def put(self, key: str, value: Json, *, expires_in: float | None = None) -> None:
         entry = self._entry(key, value, expires_in)
-        with self._storage._lock:
+        with self._storage.lock:
             self._write(key, entry)
 
     def put_if_version(
         self, key: str, value: Json, version: str | None, *, expires_in: float | None = None
     ) -> str | None:
         entry = self._entry(key, value, expires_in)
-        with self._storage._lock:
+        with self._storage.lock:
             present = self._live(key)
             if (present.version if present else None) != version:
                 return None
@@ -113,11 +133,11 @@ class MemoryBinding:
         return entry.version
 
     def delete(self, key: str) -> None:
-        with self._storage._lock:
+        with self._storage.lock:
             self._space.entries.pop(key, None)
 
     def delete_if_version(self, key: str, version: str) -> bool:
-        with self._storage._lock:
+        with self._storage.lock:
             present = self._live(key)
             if present is None or present.version != version:
                 return False
@@ -125,11 +145,11 @@ class MemoryBinding:
         return True
 
     def clear(self) -> None:
-        with self._storage._lock:
+        with self._storage.lock:
             self._space.entries.clear()
 
     def keys(self, prefix: str = "", *, page_size: int = 1000) -> Iterator[list[str]]:
-        with self._storage._lock:
+        with self._storage.lock:
             now = self._now()
             names = sorted(
                 key for key, entry in self._space.entries.items() if key.startswith(prefix) and not _over(entry, now)
@@ -140,23 +160,23 @@ class MemoryBinding:
     def try_lease(self, name: str, ttl: float) -> MemoryLease | None:
         check_text(name, "lease name")
         check_duration(ttl, "ttl")
-        with self._storage._lock:
+        with self._storage.lock:
             now = self._now()
             held = self._space.leases.get(name)
             if held is not None and held[1] > now:
                 return None
             token = _number()
             self._space.leases[name] = (token, now + ttl)
-        return MemoryLease(self, name, token)
+        return MemoryLease(name, token, self._renew, self._release)
 
     def lease_remaining(self, name: str) -> float:
-        with self._storage._lock:
+        with self._storage.lock:
             held = self._space.leases.get(name)
             return max(0.0, held[1] - self._now()) if held else 0.0
 
     def _renew(self, name: str, token: str, ttl: float) -> bool:
         check_duration(ttl, "ttl")
-        with self._storage._lock:
+        with self._storage.lock:
             now = self._now()
             held = self._space.leases.get(name)
             if held is None or held[0] != token or held[1] <= now:
@@ -165,13 +185,13 @@ class MemoryBinding:
         return True
 
     def _release(self, name: str, token: str) -> None:
-        with self._storage._lock:
+        with self._storage.lock:
             held = self._space.leases.get(name)
             if held is not None and held[0] == token:
                 del self._space.leases[name]
 
     def _now(self) -> float:
-        return self._storage._clock.monotonic()
+        return self._storage.clock.monotonic()
 
     def _entry(self, key: str, value: Json, expires_in: float | None) -> _Entry:
         check_text(key, "key")
@@ -200,16 +220,22 @@ class MemoryBinding:
 class MemoryLease:
     """A lease of a `MemoryStorage`."""
 
-    def __init__(self, binding: MemoryBinding, name: str, token: str) -> None:
-        self._binding = binding
+    def __init__(
+        self,
+        name: str,
+        token: str,
+        renew: Callable[[str, str, float], bool],
+        release: Callable[[str, str], None],
+    ) -> None:
         self.name = name
         self.token = token
+        self._renew, self._release = renew, release
 
     def renew(self, ttl: float) -> bool:
-        return self._binding._renew(self.name, self.token, ttl)
+        return self._renew(self.name, self.token, ttl)
 
     def release(self) -> None:
-        self._binding._release(self.name, self.token)
+        self._release(self.name, self.token)
 
     def __repr__(self) -> str:
         return f"MemoryLease({self.name!r})"

@@ -23,12 +23,12 @@ def path(*parts: str) -> str:
 
 
 def split_path(key: str) -> tuple[str, ...]:
-    """The parts that `path` was given."""
+    """Return the parts that `path` was given."""
     return tuple(part.replace("%2F", SEPARATOR).replace("%25", "%") for part in key.split(SEPARATOR))
 
 
 def after_prefix(prefix: str) -> str | None:
-    """The least text above every text that begins with `prefix`, in the order of code points; None: there is none."""
+    """Return the least text above all texts that begin with `prefix`, by code points; None: there is none."""
     trimmed = prefix.rstrip("\U0010ffff")
     if not trimmed:
         return None

@@ -5,17 +5,26 @@ The four plain calls (`get`, `put`, `delete`, `clear`) are all that an adapter m
 int, float, str, list, dict with str keys (an adapter is free to keep them serialized, and a value that was read never
 shares state with one that was written).
 
+An adapter may have `namespaces()`, the names of all that it holds something in: `erase` finds an app's own state by it.
+One that serves both styles has `namespaces_async()` beside it.
+A binding may have `time_left(key)`: the seconds until a value expires, None for one that does not, `KeyError` for none.
+`MigratingStorage` needs it, and `namespaces()`. The namespace `webex-storage` holds notes of the storages' own.
 Two optional attributes let an adapter of plain methods work well in event-loop style, where such methods otherwise run
 in a worker thread:
 
 - `binding.nonblocking_methods`, a set of names: these return at once and are called on the event loop's thread;
+- `binding.quick_methods`, a set of names: the same, for calls with `durable=False`;
 - `storage.bind_nonwaiting(namespace)`: a binding that raises `BusyError` where the one of `bind` would wait for its
-  turn, so that the wait is the caller's, through its runtime.
+  turn, so that the wait is the caller's, through its runtime. Its `keys` are sorted, so that a listing can go on.
+
+An adapter serves both styles without threads when it has `bind_async(namespace)` beside `bind(namespace)`: the first
+gives a binding of `async def` methods, the second one of plain methods. A class that has `capabilities` and a bool
+`asynchronous` (whether the methods of `bind` are `async def`) is used as it is; any other is adapted (`adapt.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -28,7 +37,7 @@ Json: TypeAlias = Any  # None | bool | int | float | str | list[Json] | dict[str
 
 
 class BusyError(StorageError):
-    """It is somebody else's turn: ask again in a moment. Only bindings of `bind_nonwaiting` raise it."""
+    """Another holder's turn: ask again in a moment. Only bindings of `bind_nonwaiting` raise it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,9 @@ class Capabilities:
     durable: bool = False  # survives the process
     shared: bool = False  # other processes see it
     nonblocking: bool = False  # plain methods never block, so event-loop style calls them inline
+    bulk: bool = False  # get_many(keys)
+    relaxed: bool = False  # put, put_if_version, delete, delete_if_version take durable=False
+    loops: bool = False  # one adapter object with async def methods serves several event loops and forked children
 
 
 class Versioned(NamedTuple):
@@ -71,7 +83,7 @@ class PlainBinding(Protocol):
     """One namespace of an adapter: the four calls that any storage has."""
 
     def get(self, key: str) -> MaybeAwaitable[Json]:
-        """The value; `MissingKeyError` (or any KeyError) when there is none."""
+        """Return the value; `MissingKeyError` (or any KeyError) when there is none."""
         ...
 
     def put(self, key: str, value: Json) -> MaybeAwaitable[Any]: ...
@@ -91,7 +103,11 @@ class Binding(PlainBinding, Protocol):
     def put(self, key: str, value: Json, *, expires_in: float | None = None) -> MaybeAwaitable[Any]: ...
 
     def keys(self, prefix: str = "", *, page_size: int = 1000) -> Iterator[list[str]] | AsyncIterator[list[str]]:
-        """The keys that begin with `prefix`, sorted, in pages; a key that was there throughout is seen exactly once."""
+        """Yield the keys that begin with `prefix`, in pages and any order; one that was there throughout comes once."""
+        ...
+
+    def get_many(self, keys: Sequence[str]) -> MaybeAwaitable[dict[str, Json]]:
+        """Return the values of those keys that are there, in one trip."""
         ...
 
     def get_versioned(self, key: str) -> MaybeAwaitable[Versioned]: ...
@@ -107,11 +123,11 @@ class Binding(PlainBinding, Protocol):
         ...
 
     def try_lease(self, name: str, ttl: float) -> MaybeAwaitable[Lease | None]:
-        """The lease, or None when somebody holds it. Never waits. Lease names never meet keys."""
+        """Take the lease; None when it is held. Never waits. Lease names never meet keys."""
         ...
 
     def lease_remaining(self, name: str) -> MaybeAwaitable[float]:
-        """Seconds until a running lease of this name expires, by the storage's clock; 0.0 when nobody holds it."""
+        """Return the seconds until a lease of this name expires, by the storage's clock; 0.0 when it is free."""
         ...
 
 

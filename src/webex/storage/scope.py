@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from webex.errors import MissingKeyError, StorageError
-from webex.storage.faces import WrappedLease, face, pages_of, settle
 from webex.storage.paths import path
 from webex.storage.protocol import Binding, Capabilities, Json, Lease, PlainBinding, Storage, Versioned
+from webex.storage.wrappers import WrappedLease, in_style, pages_of, settle
 
 __all__ = ["ScopedStorage", "prefixed", "scoped"]
 
@@ -16,7 +16,7 @@ _PAGE = 1000
 
 
 def scoped(storage: object, *parts: str) -> ScopedStorage:
-    """The storage as one tenant or person sees it: keys begin with `path(*parts)`, and no other scope's are in reach.
+    """Return the storage of one tenant or person: keys begin with `path(*parts)`, others are out of reach.
 
     ```python
     mine = scoped(storage, client_id, user_key)
@@ -38,10 +38,15 @@ class ScopedStorage:
 
         self.inner = inner
         self._prefix = prefix
-        self.capabilities = inner.capabilities
-        self.asynchronous = is_asynchronous(inner)
+        self.capabilities: Capabilities = inner.capabilities
+        self.asynchronous: bool = is_asynchronous(inner)
+        for name in ("busy_timeout", "close", "aclose", "namespaces", "namespaces_async"):
+            if hasattr(inner, name):
+                setattr(self, name, getattr(inner, name))
         if hasattr(inner, "bind_nonwaiting"):
-            self.bind_nonwaiting = self._bind_nonwaiting
+            self.bind_nonwaiting: Callable[[str], Binding] = self._bind_nonwaiting
+        if hasattr(inner, "bind_async"):
+            self.bind_async: Callable[[str], Binding] = self._bind_async
 
     def bind(self, namespace: str) -> Binding:
         return self._scope(self.inner.bind(namespace), namespace)
@@ -49,13 +54,16 @@ class ScopedStorage:
     def _bind_nonwaiting(self, namespace: str) -> Binding:
         return self._scope(self.inner.bind_nonwaiting(namespace), namespace)  # type: ignore[attr-defined]  # optional
 
-    def _scope(self, binding: Binding | PlainBinding, namespace: str) -> Binding:
+    def _bind_async(self, namespace: str) -> Binding:
+        return self._scope(self.inner.bind_async(namespace), namespace, asynchronous=True)  # type: ignore[attr-defined]  # optional
+
+    def _scope(self, binding: Binding | PlainBinding, namespace: str, *, asynchronous: bool | None = None) -> Binding:
         return prefixed(
             binding,
             self._prefix,
             namespace=namespace,
             capabilities=self.capabilities,
-            asynchronous=self.asynchronous,
+            asynchronous=self.asynchronous if asynchronous is None else asynchronous,
         )
 
     def __repr__(self) -> str:
@@ -71,17 +79,16 @@ def prefixed(
     asynchronous: bool,
     listing: Callable[[], Any] | None = None,
 ) -> Binding:
-    """A binding whose keys all begin with `prefix` in the given one, in the same style.
+    """Return a binding whose keys all begin with `prefix` in the given one, in the same style.
 
     `listing` gives all its keys, where it can't list by prefix.
     """
-    core = PrefixedCore(binding, prefix, namespace, can_scan=capabilities.scan, listing=listing)
-    nonblocking = frozenset(getattr(binding, "nonblocking_methods", ()))
-    return face(core, asynchronous=asynchronous, nonblocking_methods=nonblocking)
+    async_binding = PrefixedAsyncBinding(binding, prefix, namespace, can_scan=capabilities.scan, listing=listing)
+    return in_style(async_binding, asynchronous=asynchronous, wrapped=binding)
 
 
-class PrefixedCore:
-    """The logic of `prefixed`."""
+class PrefixedAsyncBinding:
+    """Add a prefix to every key of a binding."""
 
     def __init__(
         self, inner: Any, prefix: str, namespace: str, *, can_scan: bool, listing: Callable[[], Any] | None
@@ -98,12 +105,19 @@ class PrefixedCore:
         except KeyError:
             raise MissingKeyError(key, self._namespace) from None
 
-    async def put(self, key: str, value: Json, *, expires_in: float | None = None) -> None:
-        options = {} if expires_in is None else {"expires_in": expires_in}
+    async def time_left(self, key: str) -> float | None:
+        left: float | None = await settle(self._inner.time_left(self._prefix + key))
+        return left
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Json]:
+        found = await settle(self._inner.get_many([self._prefix + key for key in keys]))
+        return {key[len(self._prefix) :]: value for key, value in found.items()}
+
+    async def put(self, key: str, value: Json, **options: Any) -> None:
         await settle(self._inner.put(self._prefix + key, value, **options))
 
-    async def delete(self, key: str) -> None:
-        await settle(self._inner.delete(self._prefix + key))
+    async def delete(self, key: str, **options: Any) -> None:
+        await settle(self._inner.delete(self._prefix + key, **options))
 
     async def clear(self) -> None:
         async for page in self._pages("", _PAGE):
@@ -142,15 +156,12 @@ class PrefixedCore:
             raise MissingKeyError(key, self._namespace) from None
         return found
 
-    async def put_if_version(
-        self, key: str, value: Json, version: str | None, *, expires_in: float | None = None
-    ) -> str | None:
-        options = {} if expires_in is None else {"expires_in": expires_in}
+    async def put_if_version(self, key: str, value: Json, version: str | None, **options: Any) -> str | None:
         written: str | None = await settle(self._inner.put_if_version(self._prefix + key, value, version, **options))
         return written
 
-    async def delete_if_version(self, key: str, version: str) -> bool:
-        return bool(await settle(self._inner.delete_if_version(self._prefix + key, version)))
+    async def delete_if_version(self, key: str, version: str, **options: Any) -> bool:
+        return bool(await settle(self._inner.delete_if_version(self._prefix + key, version, **options)))
 
     async def try_lease(self, name: str, ttl: float) -> Lease | None:
         inner: Lease | None = await settle(self._inner.try_lease(self._prefix + name, ttl))

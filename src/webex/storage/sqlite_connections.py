@@ -9,11 +9,13 @@ them. Where a fork happened behind Python's back, the child leaves the inherited
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import stat
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,8 @@ __all__ = ["Connections"]
 
 T = TypeVar("T")
 
+_logger = logging.getLogger("webex.storage")
+
 SCHEMA = 1
 _TABLES = """
 CREATE TABLE webex_state (id INTEGER PRIMARY KEY CHECK (id = 1), schema INTEGER NOT NULL, leases INTEGER NOT NULL);
@@ -37,11 +41,15 @@ CREATE TABLE webex_values (
 CREATE INDEX webex_values_expiry ON webex_values (expires_at) WHERE expires_at IS NOT NULL;
 CREATE TABLE webex_leases (
     namespace TEXT NOT NULL, name TEXT NOT NULL, token TEXT NOT NULL, ttl REAL NOT NULL, expires_at REAL NOT NULL,
-    PRIMARY KEY (namespace, name)
+    boot TEXT NOT NULL DEFAULT '', PRIMARY KEY (namespace, name)
 ) WITHOUT ROWID;
 CREATE INDEX webex_leases_expiry ON webex_leases (expires_at);
 """
 _TURN = 0.05  # seconds that a thread waits for another thread of this process before it says that it is busy
+_CHECKPOINT_PAGES = 1000  # pages of the write-ahead log after which a commit copies it back (SQLite's own default)
+_CHECKPOINT_WRITES = 500  # quick commits after which a worker thread does that for them
+_SLOW = 0.02  # seconds: a quick commit that takes longer met a slow disk
+_REST = 1.0  # seconds for which quick commits then go to worker threads
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _PRIVATE = stat.S_IRUSR | stat.S_IWUSR
 
@@ -51,11 +59,14 @@ class Connections:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._checkpointing: threading.Thread | None = None
+        self._quick_writes = 0
+        self._slow_until = 0.0  # monotonic
         self._start()
         survives_forks(self)
 
     def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """What `function(connection)` returns; it runs single statements and sees what was last committed."""
+        """Run `function(connection)`, which runs single statements and sees what was last committed."""
         record = self._mine()
         with record.lock:
             try:
@@ -63,21 +74,37 @@ class Connections:
             except sqlite3.Error as error:
                 raise self._explained(record, error) from error
 
-    def write(self, function: Callable[[sqlite3.Connection], T], *, durable: bool) -> T:
-        """What `function(connection)` returns, run in a transaction that no other writer can come between.
+    @property
+    def is_quick(self) -> bool:
+        """Whether a commit that is not durable takes microseconds now, so that an event loop may make it itself."""
+        return time.monotonic() >= self._slow_until
 
-        `durable` lets the commit wait until the disk has it. `BusyError` when another writer is at it; nothing has
-        happened then.
+    def write(self, function: Callable[[sqlite3.Connection], T], *, durable: bool, turn: float = _TURN) -> T:
+        """Return what `function(connection)` returns, run in a transaction that excludes every other writer.
+
+        With `durable` the commit waits until the disk has it; without, it only appends to the write-ahead log, and a
+        worker thread copies the log back now and then. `BusyError` after `turn` seconds in which another writer had
+        the file; nothing has happened then.
         """
+        result = self._write(function, durable, turn)
+        if not durable:
+            self._quick_writes += 1
+            if self._quick_writes >= _CHECKPOINT_WRITES:
+                self._quick_writes = 0
+                self._checkpoint_soon()
+        return result
+
+    def _write(self, function: Callable[[sqlite3.Connection], T], durable: bool, turn: float) -> T:
         record = self._mine()
         # Threads of this process queue here, which is fair and costs nothing; SQLite can only be asked again and again.
-        if not self._writing.acquire(timeout=_TURN):
+        if not self._writing.acquire(timeout=turn):
             raise BusyError(f"another thread of this process is writing to {self.path}")
         try:
             with record.lock:
                 try:
                     connection = record.connected()
                     record.set_synchronous(full=durable)
+                    began = time.monotonic()
                     connection.execute("BEGIN IMMEDIATE")
                     try:
                         result = function(connection)
@@ -86,15 +113,37 @@ class Connections:
                         if connection.in_transaction:
                             connection.execute("ROLLBACK")
                         raise
+                    if not durable and (now := time.monotonic()) - began > _SLOW:
+                        self._slow_until = now + _REST
                     return result
                 except sqlite3.Error as error:
                     raise self._explained(record, error) from error
         finally:
             self._writing.release()
 
+    def _checkpoint_soon(self) -> None:
+        running = self._checkpointing
+        if running is not None and running.is_alive():
+            return
+        worker = threading.Thread(target=self._checkpoint, name="webex-sqlite-checkpoint", daemon=True)
+        with contextlib.suppress(RuntimeError):  # the interpreter is ending: closing the last connection does it
+            worker.start()
+            self._checkpointing = worker
+
+    def _checkpoint(self) -> None:
+        """Copy the write-ahead log back into the file, as far as no reader needs it; runs in a worker thread."""
+        with contextlib.suppress(StorageError):
+            self.read(lambda db: db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
+        record = self._mine()
+        with record.lock:
+            record.close()
+
     def close(self) -> None:
         """Close all connections of this process; the next use opens a new one."""
         self._belongs_here()
+        running, self._checkpointing = self._checkpointing, None
+        if running is not None and running is not threading.current_thread():
+            running.join()
         with self._registry:
             records = list(self._records)
         for record in records:
@@ -129,6 +178,9 @@ class Connections:
         self._registry = threading.Lock()
         self._records: weakref.WeakSet[_Record] = weakref.WeakSet()
         self._held: list[threading.Lock] = []
+        self._checkpointing = None
+        self._quick_writes = 0
+        self._slow_until = 0.0
 
     def _belongs_here(self) -> None:
         if self._pid != os.getpid():
@@ -198,6 +250,8 @@ class _Record:
     def set_synchronous(self, *, full: bool) -> None:
         if self._full is not full and self._connection is not None:
             self._connection.execute("PRAGMA synchronous=FULL" if full else "PRAGMA synchronous=NORMAL")
+            # A checkpoint waits for the disk: a quick commit leaves it to a durable one, or to the worker thread.
+            self._connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES if full else 0}").fetchall()
             self._full = full
 
     def close(self) -> None:
@@ -256,6 +310,7 @@ def _open(path: str) -> sqlite3.Connection:
                 f"{path} has the layout {schema}, this version of webex knows {SCHEMA}: upgrade webex, or use another "
                 "file"
             )
+        _add_boot(connection)
     except BaseException:
         connection.close()
         raise
@@ -268,6 +323,26 @@ def _schema(connection: sqlite3.Connection) -> int | None:
         return None
     (schema,) = connection.execute("SELECT schema FROM webex_state").fetchone()
     return int(schema)
+
+
+def _add_boot(connection: sqlite3.Connection) -> None:
+    """Give the table of leases of version 0.1.0 the column that later versions need."""
+    query = "SELECT 1 FROM pragma_table_info('webex_leases') WHERE name = 'boot'"
+    if connection.execute(query).fetchone() is not None:
+        return
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if connection.execute(query).fetchone() is None:  # another process may have been first
+                connection.execute("ALTER TABLE webex_leases ADD COLUMN boot TEXT NOT NULL DEFAULT ''")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:  # reading values needs no leases
+            raise
 
 
 def _create(connection: sqlite3.Connection) -> int:
@@ -288,22 +363,39 @@ def _create(connection: sqlite3.Connection) -> int:
 
 
 def _prepare_file(path: str) -> None:
-    """See that the file is there and that only its owner can read it and what SQLite puts beside it."""
-    directory = os.path.dirname(path)
+    """See that there is a regular file: a new one is readable by its owner only, an existing one stays as it is.
+
+    What SQLite puts beside the file gets the file's own mode. Links are followed, as SQLite does.
+    """
+    real = os.path.realpath(path)
+    directory = os.path.dirname(real)
     if not os.path.isdir(directory):
         raise ConfigurationError(
             f"the directory of the storage {path} does not exist: create {directory}, or change path"
         )
-    if os.path.isdir(path):
-        raise ConfigurationError(f"the storage {path} is a directory: name a file in it, such as {path}/webex.db")
-    if os.name != "posix":
+    mode = _mode(real)
+    if mode is None:
+        if os.name == "posix":
+            _create_private(real, directory)
         return
-    if not os.path.exists(path):
-        _create_private(path, directory)
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(OSError):  # not there, or not ours: SQLite says what does not work
-            if stat.S_IMODE(os.stat(path + suffix).st_mode) & 0o077:
-                os.chmod(path + suffix, _PRIVATE)
+    if stat.S_ISDIR(mode):
+        raise ConfigurationError(f"the storage {path} is a directory: name a file in it, such as {path}/webex.db")
+    if not stat.S_ISREG(mode):
+        raise ConfigurationError(f"the storage {path} is no regular file (a device, pipe or socket): choose another")
+    if os.name == "posix" and mode & 0o077 and real not in _told:
+        _told.add(real)
+        _logger.warning("others can read the storage %s; its mode is left as it is: chmod 600 if it holds tokens", path)
+
+
+_told: set[str] = set()
+
+
+def _mode(path: str) -> int | None:
+    """Return the type and mode of what is at a path; None when nothing is, or it can't be seen."""
+    try:
+        return os.stat(path).st_mode
+    except OSError:
+        return None
 
 
 def _create_private(path: str, directory: str) -> None:

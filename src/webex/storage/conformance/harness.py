@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from webex.runtime import drive
 from webex.storage.adapt import as_storage, is_asynchronous
-from webex.storage.faces import pages_of, settle
-from webex.storage.protocol import Json, Storage
+from webex.storage.protocol import Capabilities, Json, Storage
+from webex.storage.wrappers import pages_of, settle
 
-__all__ = ["Bench", "BrokenError"]
+__all__ = ["BrokenError", "Harness", "bind", "close", "serves_async"]
 
 T = TypeVar("T")
 
@@ -20,7 +20,27 @@ class BrokenError(AssertionError):
     """The storage does not do what it has to; the text says what happened instead."""
 
 
-class Bench:
+def serves_async(storage: Storage, style: str | None) -> bool:
+    """Whether the methods that are tried are `async def`: the style decides where an adapter has both."""
+    return is_asynchronous(storage) or (style == "async" and hasattr(storage, "bind_async"))
+
+
+def bind(storage: Storage, namespace: str, *, asynchronous: bool) -> Any:
+    """Return a namespace, in the style that is tried."""
+    both: Callable[[str], Any] | None = getattr(storage, "bind_async", None)
+    return both(namespace) if asynchronous and both is not None else storage.bind(namespace)
+
+
+async def close(adapter: object, *, asynchronous: bool) -> None:
+    """Close an adapter that has `close` or, in event-loop style, `aclose`."""
+    for name in ("aclose", "close") if asynchronous else ("close",):
+        method = getattr(adapter, name, None)
+        if callable(method):
+            await settle(method())
+            return
+
+
+class Harness:
     """One fresh storage and what is needed to try it."""
 
     def __init__(
@@ -30,17 +50,35 @@ class Bench:
         open_again: Callable[[], object] | None,
         advance: Callable[[float], object] | None,
         tick: float,
+        style: str | None = None,
+        cut: Callable[[], object] | None = None,
+        many: int = 2000,
     ) -> None:
         self.storage: Storage = as_storage(adapter)
-        self.capabilities = self.storage.capabilities
-        self.asynchronous = is_asynchronous(self.storage)
+        self.capabilities: Capabilities = self.storage.capabilities
+        self.asynchronous: bool = serves_async(self.storage, style)
         self.open_again = open_again
         self.tick = tick  # seconds: the shortest expiry that is tried
+        self.many = many  # how many keys are listed
+        self.cut = cut
         self._advance = advance
+        self._opened = [adapter]
 
     def bind(self, namespace: str = "namespace") -> Any:
-        """A namespace of the storage under test."""
-        return self.storage.bind(namespace)
+        """Return a namespace of the storage under test."""
+        return bind(self.storage, namespace, asynchronous=self.asynchronous)
+
+    async def bind_again(self, namespace: str = "namespace") -> Any:
+        """Return the same namespace through another adapter object, as after a restart; it is closed in the end."""
+        assert self.open_again is not None
+        adapter = await settle(self.open_again())
+        self._opened.append(adapter)
+        return bind(as_storage(adapter), namespace, asynchronous=self.asynchronous)
+
+    async def close(self) -> None:
+        """Close all that was opened."""
+        while self._opened:
+            await close(self._opened.pop(), asynchronous=self.asynchronous)
 
     def expect(self, holds: bool, otherwise: str) -> None:
         """Fail with `otherwise` unless it holds."""
@@ -72,7 +110,7 @@ class Bench:
         return [key async for page in self.pages(binding, prefix, page_size) for key in page]
 
     async def pages(self, binding: Any, prefix: str = "", page_size: int = 1000) -> AsyncIterator[list[str]]:
-        """The pages, as long as they come to an end."""
+        """Yield the pages, as long as they come to an end."""
         count = 0
         async for page in pages_of(binding, prefix, page_size):
             count += 1
@@ -91,7 +129,7 @@ class Bench:
             time.sleep(seconds)  # noqa: ASYNC251  # a plain adapter is driven without an event loop
 
     async def race(self, count: int, work: Callable[[int], Coroutine[Any, Any, T]]) -> list[T]:
-        """The results of `work(0)` … `work(count - 1)`, all at once: tasks or threads, as the adapter's style is."""
+        """Run `work(0)` … `work(count - 1)` at once, in tasks or threads by the adapter's style; return the results."""
         if self.asynchronous:
             import asyncio
 

@@ -10,6 +10,7 @@ from webex.errors import ConfigurationError
 from webex.storage.adapt import as_storage
 from webex.storage.memory import MemoryStorage
 from webex.storage.protocol import Storage
+from webex.storage.wrappers import settle
 
 __all__ = ["StorageSet"]
 
@@ -25,6 +26,7 @@ class StorageSet:
 
     bounded: Storage
     unbounded: Storage
+    made: tuple[Storage, ...] = ()  # those made here: only they are closed by `aclose`
 
     @classmethod
     def from_config(cls, value: object = None) -> StorageSet:
@@ -38,7 +40,7 @@ class StorageSet:
             return value
         if value is None:
             memory = MemoryStorage()
-            return cls(memory, memory)
+            return cls(memory, memory, (memory,))
         if not isinstance(value, Mapping) or callable(getattr(value, "put", None)):
             storage = as_storage(value)
             return cls(storage, storage)
@@ -48,11 +50,29 @@ class StorageSet:
                 f"storage has the unknown setting {', '.join(sorted(unknown))}: it is an adapter, or a mapping with "
                 f"bounded_adapter and unbounded_adapter"
             )
-        return cls(_pick(value, "bounded"), _pick(value, "unbounded"))
+        bounded, unbounded = _pick(value, "bounded"), _pick(value, "unbounded")
+        made = [each for each, name in ((bounded, "bounded"), (unbounded, "unbounded")) if not _given(value, name)]
+        return cls(bounded, unbounded, tuple(made))
+
+    @property
+    def shared(self) -> StorageSet:
+        """The same storages for a second user, who closes none."""
+        return StorageSet(self.bounded, self.unbounded)
+
+    async def aclose(self) -> None:
+        """Close the storages that were made here, never one that was given."""
+        for storage in self.made:
+            close = getattr(storage, "aclose", None) or getattr(storage, "close", None)
+            if close is not None:
+                await settle(close())
 
 
 def _pick(value: Mapping[Any, Any], which: str) -> Storage:
-    given = [name for name in _NAMES[which] if value.get(name) is not None]
+    given = _given(value, which)
     if len(given) > 1:
         raise ConfigurationError(f"storage names the same adapter twice, as {' and '.join(given)}: keep one of them")
     return as_storage(value[given[0]]) if given else MemoryStorage()
+
+
+def _given(value: Mapping[Any, Any], which: str) -> list[str]:
+    return [name for name in _NAMES[which] if value.get(name) is not None]
