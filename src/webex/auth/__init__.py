@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from webex.auth.callbacks import CallbackTokens
 from webex.auth.device import DeviceLogin
 from webex.auth.endpoint import TokenEndpoint
-from webex.auth.events import Event, Events
+from webex.auth.events import AuthEvent, Events
 from webex.auth.login import Login, LoginFlow, SignedIn, User, safe_return_to
 from webex.auth.manager import TokenManager
 from webex.auth.sources import FetchedToken, NoToken, StaticToken, UserTokens
@@ -13,9 +14,10 @@ from webex.auth.tokens import TokenSet, normalise_token
 from webex.auth.urls import build_login_url, build_logout_url
 
 __all__ = [
+    "AuthEvent",
+    "CallbackTokens",
     "CredentialStore",
     "DeviceLogin",
-    "Event",
     "Events",
     "FetchedToken",
     "Login",

@@ -1,7 +1,7 @@
-"""The OAuth endpoints of the cloud, each grant one method (core-behaviour §2, §3; cloud-facts §2).
+"""The OAuth endpoints of the cloud, each grant one method (oauth §4).
 
 The token endpoint has retry rules of its own: a code is sent again only if no connection was made, or on 429; whatever
-else is repeated is decided by whoever holds the lease. A body of these calls is never written into an error.
+else is repeated is decided by the holder of the lease. A body of these calls is never written into an error.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from webex.auth.tokens import TokenSet
 from webex.errors import ApiError, ConnectError, DecodeError, InvalidClientError, oauth_error_class
+from webex.http.timing import Backoff, server_time
 from webex.http.types import Request
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 REDUCTION: Final = "urn:cisco:oauth:grant-type:scope-reduction"
 DEVICE: Final = "urn:ietf:params:oauth:grant-type:device_code"
+_LARGEST_ANSWER: Final = 64 * 1024
 _ATTEMPTS: Final = 4
+_LONGEST_PAUSE: Final = 10.0  # a longer Retry-After is the caller's to wait for
 
 
 class TokenEndpoint:
@@ -29,16 +32,23 @@ class TokenEndpoint:
     def __init__(self, pipeline: Pipeline, config: Config) -> None:
         self._pipeline = pipeline
         self._config = config
-        self.time_offset = 0.0  # how far the cloud's clock is ahead of ours; only ever moved by an emulator
+        self.time_offset: float = 0.0  # how far the cloud's clock is ahead of ours; only ever moved by an emulator
 
     def now(self) -> float:
-        """The time that tokens live by, in seconds since the epoch."""
+        """Return the time by which tokens expire, in seconds since the epoch."""
         return self._pipeline.runtime.clock.time() + self.time_offset
+
+    def follow_clock(self, headers: Mapping[str, str]) -> None:
+        """Take the time from an answer's `Date`: with an emulator, tokens live by its clock, which a test may move."""
+        moment = server_time(headers.get("date"))
+        if moment is not None:
+            offset = moment - self._pipeline.runtime.clock.time()
+            self.time_offset = offset if abs(offset) > 2 else 0.0
 
     async def exchange_code(
         self, code: str, *, code_verifier: str | None = None, redirect_uri: str | None = None
     ) -> TokenSet:
-        """Authorization code grant (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
+        """Exchange an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
         form = {
             "grant_type": "authorization_code",
             "redirect_uri": redirect_uri or self._config.require("redirect_uri"),
@@ -50,7 +60,7 @@ class TokenEndpoint:
         return await self._tokens(form)
 
     async def refresh(self, refresh_token: str, *, timeout: float | None = None) -> TokenSet:
-        """Refresh (RFC 6749 §6). Sent once; repeating is for whoever holds the lease."""
+        """Refresh (RFC 6749 §6). Sent once; only the holder of the lease repeats it."""
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         if self._config.redirect_uri:
             form["redirect_uri"] = self._config.redirect_uri
@@ -61,7 +71,7 @@ class TokenEndpoint:
         return await self._tokens({"grant_type": "client_credentials", "scope": scope, "self_contained_token": "true"})
 
     async def reduce_scope(self, access_token: str, scope: str) -> TokenSet:
-        """A token with fewer scopes (core-behaviour §2.5); sent without client authentication."""
+        """Get a token with fewer scopes (oauth §4.4); sent without client authentication."""
         form = {
             "grant_type": REDUCTION,
             "token": access_token,
@@ -84,7 +94,7 @@ class TokenEndpoint:
         return TokenSet.from_response(await self._post(self._config.device_token_url, form, auth=auth), self.now())
 
     async def service_app_token(self, application_id: str, target_org_id: str, admin: TokenSource) -> TokenSet:
-        """The tokens of a service app in one organization: `POST /applications/{applicationId}/token`."""
+        """Get the tokens of a service app in one organization: `POST /applications/{applicationId}/token`."""
         from urllib.parse import quote
 
         body = {
@@ -97,7 +107,7 @@ class TokenEndpoint:
         return TokenSet.from_response(response.json(), self.now())
 
     async def guest_token(self, subject: str, display_name: str, issuer: TokenSource) -> TokenSet:
-        """The token of a guest, made with a service app's token: `POST /guests/token`."""
+        """Get the token of a guest with a service app's token: `POST /guests/token`."""
         body = {"subject": subject, "displayName": display_name}
         data = (await self._pipeline.send(Request("POST", "/guests/token", json=body), issuer)).json()
         if isinstance(data, Mapping):
@@ -113,7 +123,7 @@ class TokenEndpoint:
         await self._post(self._config.revoke_url, form, auth=self._basic(), timeout=timeout, decode=False)
 
     async def logout(self, token: str, *, timeout: float | None = None) -> None:
-        """End the grant that a token belongs to (core-behaviour §2.11)."""
+        """End the grant that a token belongs to (oauth §7)."""
         await self._pipeline.send(
             Request(
                 "POST",
@@ -126,7 +136,7 @@ class TokenEndpoint:
         )
 
     async def get_json(self, url: str, tokens: TokenSource | None = None) -> Any:
-        """The JSON of a configured URL (JWKS, user info)."""
+        """Get the JSON of a configured URL (JWKS, user info)."""
         auth: Any = "none" if tokens is None else "token"
         return (await self._pipeline.send(Request("GET", url, auth=auth), tokens)).json()
 
@@ -141,21 +151,27 @@ class TokenEndpoint:
         self, url: str, form: dict[str, str], *, auth: Any, timeout: float | None = None, decode: bool = True
     ) -> dict[str, Any]:
         runtime = self._pipeline.runtime
-        attempt = 0
+        total = self._config.timeout if timeout is None else timeout
+        give_up = runtime.clock.monotonic() + total
+        attempt, backoff = 0, Backoff(0.2, _LONGEST_PAUSE)
         while True:
             attempt += 1
-            request = Request("POST", url, form=form, auth=auth, timeout=timeout, max_retries=0)
+            left = max(give_up - runtime.clock.monotonic(), 0.001)
+            request = Request(
+                "POST", url, form=form, auth=auth, timeout=left, max_retries=0, max_response_size=_LARGEST_ANSWER
+            )
             try:
                 response = await self._pipeline.send(request)
                 break
             except ConnectError:
-                if attempt == _ATTEMPTS:
+                pause = backoff.next()
+                if attempt == _ATTEMPTS or runtime.clock.monotonic() + pause >= give_up:
                     raise
-                pause = 0.1 * 2**attempt
             except ApiError as error:
-                if error.status != 429 or attempt == _ATTEMPTS or (error.retry_after or 0) > 10:
+                pause = error.retry_after if error.retry_after is not None else backoff.next()
+                again = error.status == 429 and attempt < _ATTEMPTS and pause <= _LONGEST_PAUSE
+                if not again or runtime.clock.monotonic() + pause >= give_up:
                     raise _oauth_error(error) from None
-                pause = error.retry_after if error.retry_after is not None else 0.2 * 2**attempt
             await runtime.sleep(pause)
         if not decode:
             return {}
@@ -169,7 +185,7 @@ class TokenEndpoint:
 
 
 def _oauth_error(error: ApiError) -> Exception:
-    """The error of RFC 6749 §5.2, where the answer is one; else the HTTP error without its body."""
+    """Return the error of RFC 6749 §5.2, where the answer is one; else the HTTP error without its body."""
     body = error.body
     if isinstance(body, dict) and isinstance(body.get("error"), str) and error.status < 500:
         described, uri = body.get("error_description"), body.get("error_uri")

@@ -1,37 +1,53 @@
 """What an app may hook: a sign-in, a refresh, the end of a token, a sign-out.
 
-A handler is a plain function or, in event-loop style, an asynchronous one. It runs after the fact; an exception in it
-is logged and changes nothing.
+A handler is a plain function or, in event-loop style, an asynchronous one. It runs after the fact, holds no lease, and
+may call the API; an exception in it is logged and changes nothing. In event-loop style handlers of a refresh run beside
+the calls, and closing the client cancels one that does not end; plain functions run on the loop and must not block it.
 """
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
 from webex.errors import ConfigurationError
+from webex.runtime.functions import is_asynchronous
 
 if TYPE_CHECKING:
     from webex.runtime.protocol import Runtime
 
 _logger = logging.getLogger("webex.auth")
 
-Kind = Literal["signed_in", "token_refreshed", "reauthorization_required", "signed_out"]
-KINDS: Final[tuple[Kind, ...]] = ("signed_in", "token_refreshed", "reauthorization_required", "signed_out")
+Kind = Literal[
+    "signed_in",
+    "token_refreshed",
+    "reauthorization_required",
+    "signed_out",
+    "consent_withdrawn",
+    "scopes_grown",
+    "app_authorized",
+    "app_deauthorized",
+]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 H = TypeVar("H", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """What happened to whom. `reason` is that of `ReauthorizationRequiredError`, where there is one."""
+class AuthEvent:
+    """What happened to a user's sign-in. `reason` is that of `ReauthorizationRequiredError`, where there is one.
+
+    `scopes` are the new ones of `scopes_grown`. The key of `app_authorized` and `app_deauthorized` is that of the
+    service app's tokens, `org:<uuid of the organization>`.
+    """
 
     kind: Kind
     user_key: str
     reason: str | None = None
+    scopes: frozenset[str] = frozenset()
 
 
 class Events:
@@ -39,7 +55,7 @@ class Events:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._handlers: dict[Kind, list[Callable[[Event], Any]]] = {kind: [] for kind in KINDS}
+        self._handlers: dict[Kind, list[Callable[[AuthEvent], Any]]] = {kind: [] for kind in KINDS}
 
     def on(self, kind: Kind, handler: H) -> H:
         """Call `handler(event)` whenever this happens; `ConfigurationError` for one that does not fit the style."""
@@ -47,7 +63,7 @@ class Events:
             raise ConfigurationError(f"There is no event {kind!r}; there are {', '.join(KINDS)}.")
         if not callable(handler):
             raise ConfigurationError(f"A handler of {kind!r} must be a function, not {type(handler).__name__}.")
-        if self._runtime.style == "blocking" and inspect.iscoroutinefunction(handler):
+        if self._runtime.style == "blocking" and is_asynchronous(handler):
             raise ConfigurationError(
                 f"The handler of {kind!r} is asynchronous; a blocking client needs a plain function."
             )
@@ -70,11 +86,41 @@ class Events:
         """After a person was signed out."""
         return self.on("signed_out", handler)
 
-    async def emit(self, kind: Kind, user_key: str, reason: str | None = None) -> None:
-        """Tell all handlers."""
+    def consent_withdrawn(self, handler: H) -> H:
+        """After Webex refused a refresh token before its end: the user or an administrator withdrew the consent.
+
+        A changed password may be the reason as well. `reauthorization_required` is called for it, too.
+        """
+        return self.on("consent_withdrawn", handler)
+
+    def scopes_grown(self, handler: H) -> H:
+        """After a user who was signed in has signed in again with more scopes; `event.scopes` are the new ones."""
+        return self.on("scopes_grown", handler)
+
+    def app_authorized(self, handler: H) -> H:
+        """After `note_service_app` was told that an administrator authorized the service app."""
+        return self.on("app_authorized", handler)
+
+    def app_deauthorized(self, handler: H) -> H:
+        """After `note_service_app` was told that an administrator no longer authorizes the service app."""
+        return self.on("app_deauthorized", handler)
+
+    async def emit(
+        self, kind: Kind, user_key: str, reason: str | None = None, *, scopes: frozenset[str] = frozenset()
+    ) -> None:
+        """Call all handlers, one after the other, and wait for them."""
         for handler in tuple(self._handlers[kind]):
-            try:
-                await self._runtime.call(handler, Event(kind, user_key, reason))
-            except Exception as error:
-                # Not logged whole: an app's exception may show what it was handling.
-                _logger.error("a handler of %s failed with %s", kind, type(error).__name__)
+            await self._tell(handler, AuthEvent(kind, user_key, reason, scopes))
+
+    async def emit_later(self, kind: Kind, user_key: str, reason: str | None = None) -> None:
+        """Call all handlers when the work under way is over; no caller waits for one in event-loop style."""
+        event = AuthEvent(kind, user_key, reason)
+        for handler in tuple(self._handlers[kind]):
+            await self._runtime.later(partial(self._tell, handler, event))
+
+    async def _tell(self, handler: Callable[[AuthEvent], Any], event: AuthEvent) -> None:
+        try:
+            await self._runtime.call(handler, event)
+        except Exception as error:
+            # Not logged whole: an app's exception may show what it was handling.
+            _logger.error("a handler of %s failed with %s", event.kind, type(error).__name__)

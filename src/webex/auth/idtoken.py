@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from webex.auth.numbers import moment
 from webex.errors import IdTokenError, WebexError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class IdTokens:
         self._fetched = 0.0
 
     async def verify(self, token: str, *, nonce: str | None = None) -> dict[str, Any]:
-        """The claims of a token that proves who signed in to this app; `IdTokenError` otherwise."""
+        """Verify an ID token of this app and return its claims; `IdTokenError` otherwise."""
         from webex.encryption.jose import BadTokenError, UnknownKeyError, verify_rs256
 
         keys, fresh = await self._current_keys()
@@ -40,33 +41,9 @@ class IdTokens:
                 claims = verify_rs256(token, (await self._current_keys())[0])
         except BadTokenError as error:
             raise IdTokenError(f"The ID token is not accepted: {error}") from None
-        self._judge(claims, nonce)
-        return claims
-
-    def _judge(self, claims: Mapping[str, Any], nonce: str | None) -> None:
-        now = self._endpoint.now()
-        audience = claims.get("aud")
-        audiences = audience if isinstance(audience, list) else [audience]
         client_id = self._config.require("client_id")
-        expires = claims.get("exp")
-        if claims.get("iss") not in self._config.issuers:
-            raise IdTokenError(
-                f"The ID token was issued by {claims.get('iss')!r}, which is none of the configured issuers "
-                f"({', '.join(self._config.issuers)})."
-            )
-        if client_id not in audiences:
-            raise IdTokenError("The ID token was issued for another app.")
-        if len(audiences) > 1 and claims.get("azp") != client_id:
-            raise IdTokenError("The ID token is for several apps, and this is not the one that asked for it.")
-        if not isinstance(expires, int | float) or expires + _LEEWAY < now:
-            raise IdTokenError("The ID token has expired.")
-        not_before = claims.get("nbf")
-        if isinstance(not_before, int | float) and not_before - _LEEWAY > now:
-            raise IdTokenError("The ID token is not valid yet.")
-        if nonce is not None and not hmac.compare_digest(str(claims.get("nonce") or "").encode(), nonce.encode()):
-            raise IdTokenError("The ID token belongs to another sign-in (its nonce differs).")
-        if not isinstance(claims.get("sub"), str) or not claims["sub"]:
-            raise IdTokenError("The ID token does not name a person.")
+        check_claims(claims, client_id=client_id, issuers=self._config.issuers, now=self._endpoint.now(), nonce=nonce)
+        return claims
 
     async def _current_keys(self) -> tuple[Mapping[str, Any], bool]:
         now = self._endpoint.now()
@@ -80,3 +57,33 @@ class IdTokens:
             raise IdTokenError(f"{self._config.jwks_url} gave no key set.")
         self._keys, self._fetched = keys, now
         return keys, True
+
+
+def check_claims(
+    claims: Mapping[str, Any], *, client_id: str, issuers: Sequence[str], now: float, nonce: str | None = None
+) -> None:
+    """Check what an ID token whose signature is good says; `IdTokenError` unless it is one of this app's, and valid."""
+    audience = claims.get("aud")
+    audiences = audience if isinstance(audience, list) else [audience]
+    if claims.get("iss") not in issuers:
+        raise IdTokenError(
+            f"The ID token was issued by {claims.get('iss')!r}, which is none of the configured issuers "
+            f"({', '.join(issuers)})."
+        )
+    if client_id not in audiences:
+        raise IdTokenError("The ID token was issued for another app.")
+    # OpenID Connect Core §3.1.3.7: `azp` has to be there with several audiences, and this app wherever it is.
+    if (len(audiences) > 1 or claims.get("azp") is not None) and claims.get("azp") != client_id:
+        raise IdTokenError("The ID token is for another app as well, and this is not the one that asked for it.")
+    try:
+        expires, not_before = moment(claims.get("exp")), moment(claims.get("nbf"))
+    except ValueError as error:
+        raise IdTokenError(f"A time of the ID token is {error}.") from None
+    if expires is None or expires + _LEEWAY < now:
+        raise IdTokenError("The ID token has expired.")
+    if not_before is not None and not_before - _LEEWAY > now:
+        raise IdTokenError("The ID token is not valid yet.")
+    if nonce is not None and not hmac.compare_digest(str(claims.get("nonce") or "").encode(), nonce.encode()):
+        raise IdTokenError("The ID token belongs to another sign-in (its nonce differs).")
+    if not isinstance(claims.get("sub"), str) or not claims["sub"]:
+        raise IdTokenError("The ID token does not name a person.")

@@ -1,4 +1,4 @@
-"""The organization in a token (core-behaviour §2.14)."""
+"""The organization in a token (oauth §9)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from webex.ids import base64url_decode
 
 
 def org_id_of(token: str) -> str:
-    """The organization's UUID: claim `realm` of a JWT (not verified), else the third part of `a_b_ORG`."""
+    """Return the organization's UUID: claim `realm` of a JWT (not verified), else the third part of `a_b_ORG`."""
     parts = token.split(".")
     if len(parts) == 3:
         try:

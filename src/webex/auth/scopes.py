@@ -1,4 +1,4 @@
-"""Scopes as sets that are written as text with spaces (core-behaviour §2.17)."""
+"""Scopes as sets that are written as text with spaces (oauth §8)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Iterable
 
 
 def split(scope: str | Iterable[str] | None) -> list[str]:
-    """The scopes of a text or a list, as they stand."""
+    """Split a text or a list into scopes, in their order."""
     if scope is None:
         return []
     return scope.split() if isinstance(scope, str) else [part for item in scope for part in item.split()]
 
 
 def sort_scope(scope: str | Iterable[str] | None) -> str:
-    """The scopes in alphabetical order, as one text."""
+    """Sort scopes alphabetically, and join them to one text."""
     return " ".join(sorted(split(scope)))
 
 
 def filter_scope(drop: str | Iterable[str], scope: str | None) -> str:
-    """The scopes of `scope` that are not in `drop`, sorted."""
+    """Return the scopes of `scope` that are not in `drop`, sorted."""
     dropped = set(split(drop))
     return " ".join(sorted(part for part in split(scope) if part not in dropped))
 
 
 def diff_scopes(first: str | None, second: str | None) -> str:
-    """The scopes of `first` that `second` lacks, sorted."""
+    """Return the scopes of `first` that `second` lacks, sorted."""
     return filter_scope(second or "", first)

@@ -1,22 +1,28 @@
-"""The tokens of one person, and every shape in which somebody may hand one over (core-behaviour §1.7, §2.1)."""
+"""The tokens of one person, and every shape in which one may be given (oauth §2, §3)."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from webex.auth.numbers import LARGEST, moment, seconds
 from webex.auth.scopes import sort_scope
 from webex.errors import ConfigurationError, DecodeError
 
 __all__ = ["TokenSet", "fingerprint", "normalise_token"]
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NO_TOKEN: Final = re.compile(r"[^\x21-\x7e]")
+_WRONG: Final = "a line break, a space or another character in it that no token has"
+
 State = Literal["fresh", "stale", "expired"]
 
 
 def fingerprint(secret: str | None) -> str | None:
-    """What stands for a secret where it must not be written itself."""
+    """Return what stands for a secret where it must not be written itself."""
     return None if secret is None else hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -35,12 +41,15 @@ class TokenSet:
 
     @classmethod
     def from_response(cls, body: Any, now: float) -> TokenSet:
-        """The tokens of a token endpoint's answer (RFC 6749 §5.1); `DecodeError` when there is none in it."""
+        """Read the tokens of a token endpoint's answer (RFC 6749 §5.1); `DecodeError` when there is none in it."""
         if not isinstance(body, Mapping) or not isinstance(body.get("access_token"), str) or not body["access_token"]:
             raise DecodeError("The token endpoint's answer holds no access_token.", path="access_token")
-        lifetime = _seconds(body.get("expires_in"))
-        refresh_lifetime = _seconds(body.get("refresh_token_expires_in"))
+        lifetime = _lifetime(body, "expires_in")
+        refresh_lifetime = _lifetime(body, "refresh_token_expires_in")
         refresh_token = body.get("refresh_token")
+        for name in ("access_token", "refresh_token"):
+            if isinstance(body.get(name), str) and _NO_TOKEN.search(body[name]):
+                raise DecodeError(f"The token endpoint's {name} has {_WRONG}.", path=name)
         id_token = body.get("id_token")
         return cls(
             access_token=body["access_token"],
@@ -54,7 +63,7 @@ class TokenSet:
         )
 
     def after(self, old: TokenSet) -> TokenSet:
-        """These tokens as the successors of `old`: what the answer did not name stays as it was."""
+        """Return these tokens as the successors of `old`: what the answer did not name stays as it was."""
         keeps = self.refresh_token is None
         return TokenSet(
             access_token=self.access_token,
@@ -94,29 +103,31 @@ class TokenSet:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TokenSet:
-        """The tokens of a stored record."""
+        """Read the tokens of a stored record; `ValueError` or `TypeError` when they can't be used."""
+        refresh_token = data.get("refresh_token")
+        for token in (data["access_token"], refresh_token or ""):
+            if _NO_TOKEN.search(token):
+                raise ValueError(f"a stored token has {_WRONG}")
         return cls(
-            access_token=str(data["access_token"]),
+            access_token=data["access_token"],
             token_type=str(data.get("token_type") or "Bearer"),
-            issued_at=data.get("issued_at"),
-            expires_at=data.get("expires_at"),
-            refresh_token=data.get("refresh_token"),
-            refresh_expires_at=data.get("refresh_token_expires_at"),
+            issued_at=moment(data.get("issued_at")),
+            expires_at=moment(data.get("expires_at")),
+            refresh_token=refresh_token,
+            refresh_expires_at=moment(data.get("refresh_token_expires_at")),
             scope=str(data.get("scope") or ""),
         )
 
 
-def _seconds(value: Any) -> float | None:
-    """A lifetime; nothing for what is none (0 counts as unknown, as in the Node SDK)."""
+def _lifetime(body: Mapping[str, Any], name: str) -> float | None:
     try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        return None
-    return seconds if 0 < seconds < 1e11 else None
+        return seconds(body.get(name))
+    except ValueError as error:
+        raise DecodeError(f"The token endpoint's {name} is {error}.", path=name) from None
 
 
 def normalise_token(given: Any, now: float) -> TokenSet | None:
-    """The token in whatever was handed over: text, a mapping, or one of the nested shapes of core-behaviour §1.7.
+    """Read a token from text, a mapping, or one of the nested shapes of oauth §2.
 
     None when there is none in it. A `refresh_token` without an access token gives a set that is expired from the start.
     Raises `ConfigurationError` for a shape that is none of these; its text holds no token.
@@ -132,13 +143,16 @@ def normalise_token(given: Any, now: float) -> TokenSet | None:
     elif not isinstance(fields.get("refresh_token"), str):
         return None
     expires_at = _moment(fields, "expires", "expires_at")
-    tokens = TokenSet.from_response({"access_token": "-", **fields}, now)
+    try:
+        tokens = TokenSet.from_response({"access_token": "-", **fields}, now)
+    except DecodeError as error:
+        raise ConfigurationError(str(error).replace("The token endpoint's", "The token's")) from None
     if expires_at is None:
         expires_at = tokens.expires_at if text is not None else now
     return TokenSet(
         access_token=tokens.access_token if text is not None else "",
         token_type=tokens.token_type,
-        issued_at=_number(fields.get("issued_at")) or now,
+        issued_at=_moment(fields, "issued_at") or now,
         expires_at=expires_at,
         refresh_token=tokens.refresh_token,
         refresh_expires_at=_moment(fields, "refresh_token_expires", "refresh_token_expires_at")
@@ -148,7 +162,7 @@ def normalise_token(given: Any, now: float) -> TokenSet | None:
 
 
 def _find(given: Any) -> tuple[str | None, dict[str, Any]] | None:
-    """The text of the token, and the fields beside it; the places in the order of precedence of the Node SDK."""
+    """Return the token's text and the fields beside it; places are tried in the Node SDK's order of precedence."""
     if given is None:
         return None
     if isinstance(given, TokenSet):
@@ -176,6 +190,10 @@ def _find(given: Any) -> tuple[str | None, dict[str, Any]] | None:
 
 
 def _split_bearer(text: str) -> tuple[str, str]:
+    if _CONTROL.search(text):
+        raise ConfigurationError(
+            "The token has a line break or another control character in it. Strip what was read from a file."
+        )
     words = text.split()
     if len(words) == 1:
         word = words[0]
@@ -185,14 +203,13 @@ def _split_bearer(text: str) -> tuple[str, str]:
     raise ConfigurationError("The token has spaces in it; it is one word, or 'Bearer' and one word.")
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _moment(fields: Mapping[str, Any], *names: str) -> float | None:
-    """A moment in seconds; the Node SDK's are milliseconds since the epoch."""
+    """Convert a moment to seconds; the Node SDK's are milliseconds since the epoch."""
     for name in names:
-        value = _number(fields.get(name))
+        try:
+            value = moment(fields.get(name))
+        except ValueError as error:
+            raise ConfigurationError(f"The token's {name} is {error}.") from None
         if value:
-            return value / 1000 if value > 1e11 else value
+            return value / 1000 if value > LARGEST else value
     return None

@@ -1,15 +1,13 @@
-"""The U2C catalog in hostmap form: which URL each service has for one organization (realtime-protocol §2)."""
+"""The U2C catalog in hostmap form: which URL each service has for one organization (mercury §1)."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from webex.errors import ConfigurationError, DecodeError
-from webex.http.types import Request
 
 if TYPE_CHECKING:
     from webex.http.pipeline import Pipeline
@@ -58,7 +56,7 @@ class Catalog:
         return cls(urls, hosts)
 
     def url_of(self, service: str) -> str:
-        """The base URL of a service over its best host; `ConfigurationError` when the catalog has none."""
+        """Return the base URL of a service over its best host; `ConfigurationError` when the catalog has none."""
         try:
             link = self.links[service]
         except KeyError:
@@ -77,7 +75,7 @@ class Catalog:
             self._failed.add(host)
 
     def cluster_of(self, url: str) -> str:
-        """The cluster in whose ids things of this URL are named: `us`, or `urn:TEAM:REGION_CLUSTER`."""
+        """Return the cluster of the ids of this URL's things: `us`, or `urn:TEAM:REGION_CLUSTER`."""
         wanted = _host_of(url)
         if wanted is None:
             return "us"
@@ -109,7 +107,7 @@ class Catalog:
 
 
 def public_cluster(cluster_id: str) -> str:
-    """The cluster as public ids write it: `urn:TEAM:us-east-2_a:conversation` is `us`, and so is what is no cluster."""
+    """Return the cluster of public ids: `urn:TEAM:us-east-2_a:conversation` is `us`, and so is what is no cluster."""
     parts = cluster_id.split(":")
     if cluster_id.startswith(_US) or len(parts) < 3 or not all(parts[:3]):
         return "us"
@@ -118,11 +116,15 @@ def public_cluster(cluster_id: str) -> str:
 
 def email_hash(address: str) -> str:
     """How the limited catalog names a person: SHA-256 of the lower-cased address, in hexadecimal."""
+    import hashlib
+
     return hashlib.sha256(address.strip().lower().encode()).hexdigest()
 
 
 async def fetch_catalog(pipeline: Pipeline, tokens: TokenSource) -> Catalog:
-    """The catalog of a signed-in person."""
+    """Fetch the catalog of a signed-in person."""
+    from webex.http.types import Request
+
     request = Request("GET", "/catalog", service="u2c", params={"format": "hostmap"})
     return Catalog.from_hostmap((await pipeline.send(request, tokens)).json())
 
@@ -130,7 +132,9 @@ async def fetch_catalog(pipeline: Pipeline, tokens: TokenSource) -> Catalog:
 async def fetch_limited_catalog(
     pipeline: Pipeline, *, email: str | None = None, user_id: str | None = None, org_id: str | None = None
 ) -> Catalog:
-    """The catalog for who has not signed in: by exactly one of address, person and organization, or by nearness."""
+    """Fetch the catalog without a token: by exactly one of address, person and organization, or by nearness."""
+    from webex.http.types import Request
+
     given = {
         name: value
         for name, value in {"emailhash": email and email_hash(email), "userId": user_id, "orgId": org_id}.items()
@@ -145,13 +149,15 @@ async def fetch_limited_catalog(
 
 async def fetch_region(pipeline: Pipeline) -> dict[str, Any]:
     """Where this machine is, by its address: `countryCode`, `timezone`."""
+    from webex.http.types import Request
+
     request = Request("GET", "https://ds.ciscospark.com/v1/region", auth="none", timeout=5, max_retries=0)
     region = (await pipeline.send(request)).json()
     return dict(region) if isinstance(region, dict) else {}
 
 
 def _host_of(url: str) -> str | None:
-    """The host of a URL; None when it has none, or is none."""
+    """Return the host of a URL; None when it has none, or is none."""
     try:
         parts = urlsplit(url)
         return parts.hostname if parts.port is None or parts.port else None

@@ -8,7 +8,6 @@ names itself.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from webex.config import Config
     from webex.services.catalog import Catalog
 
-# What two parsers could read differently.
-_SUSPICIOUS: Final = re.compile(r"[\\\x00-\x20\x7f-\U0010ffff]")
 _MOST_DECIDED: Final = 1000
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
@@ -34,14 +31,23 @@ class Services:
         self._domains = tuple(
             tuple(reversed(domain.strip(".").split("."))) for domain in config.allowed_domains if domain
         )
+        self.catalogs: dict[str, tuple[Catalog, float]] = {}  # by organization, until a moment of the monotonic clock
         self._decided: dict[str, bool] = {}  # by scheme and authority: there are few of them
         named = [*config.service_urls.values(), config.token_url, config.userinfo_url]
         if config.emulator_url is not None:
             named.append(config.emulator_url)
         self._origins = frozenset(origin for url in named if (origin := _origin(url)) is not None)
 
+    def knows(self, service: str) -> bool:
+        """Whether a service has a configured URL."""
+        return service in self._urls
+
+    def names(self) -> list[str]:
+        """Return the services with a configured URL."""
+        return sorted(self._urls)
+
     async def url_of(self, service: str) -> str:
-        """The base URL of a service, without a trailing slash."""
+        """Return the base URL of a service, without a trailing slash."""
         try:
             return self._urls[service]
         except KeyError:
@@ -65,8 +71,8 @@ class Services:
 
     def may_receive_token(self, url: str) -> bool:
         """Whether a token may go to this URL; False for anything that can't be read as one."""
-        if _SUSPICIOUS.search(url) is not None:
-            return False
+        if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+            return False  # two parsers could read it differently
         scheme, _, rest = url.partition("//")
         authority = rest.partition("/")[0]
         key = f"{scheme}//{authority}"
