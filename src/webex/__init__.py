@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from webex.version import __version__
@@ -14,6 +14,7 @@ from webex.version import __version__
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from webex.auth import AuthEvent, SignedIn, User
     from webex.client import AsyncWebex, Webex
     from webex.config import Config
     from webex.config.settings import Settings
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
     )
     from webex.integration import AsyncIntegration, Integration
     from webex.realtime import RealtimeHub
+    from webex.telemetry import configure_logging
 
 __all__ = [
     "AccessDeniedError",
     "ApiError",
     "AsyncIntegration",
     "AsyncWebex",
+    "AuthEvent",
     "AuthenticationError",
     "Config",
     "ConfigurationError",
@@ -50,20 +53,27 @@ __all__ = [
     "RateLimitError",
     "RealtimeHub",
     "ReauthorizationRequiredError",
+    "SignedIn",
     "TransportError",
+    "User",
     "Webex",
     "WebexError",
     "__version__",
+    "configure_logging",
     "init",
 ]
 
-_HOMES = {
+_LAZY_EXPORTS = {
     "AsyncIntegration": "webex.integration",
     "Integration": "webex.integration",
     "AsyncWebex": "webex.client",
     "Webex": "webex.client",
     "Config": "webex.config",
+    "AuthEvent": "webex.auth",
     "RealtimeHub": "webex.realtime",
+    "SignedIn": "webex.auth",
+    "User": "webex.auth",
+    "configure_logging": "webex.telemetry",
 }
 
 
@@ -72,7 +82,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'webex' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_HOMES.get(name, "webex.errors")), name)
+    value = getattr(import_module(_LAZY_EXPORTS.get(name, "webex.errors")), name)
     globals()[name] = value
     return value
 
@@ -84,16 +94,30 @@ def __dir__() -> list[str]:
 def init(
     credentials: str | Mapping[str, Any] | None = None,
     *,
+    access_token: str | None = None,
+    refresh_token: str | None = None,
+    refresh_callback: Callable[..., Any] | None = None,
     config: Mapping[str, Any] | Config | None = None,
     storage: Any = None,
+    hooks: Sequence[Any] = (),
     **settings: Unpack[Settings],
 ) -> AsyncWebex:
     """Make an `AsyncWebex` the way the Node SDK's `Webex.init` does.
 
     `credentials` is a token in any shape that the Node SDK takes (text, mapping, nested mapping), or nothing: then the
     token is read from the storage, and `await client.ready()` waits for that. `config` is the nested mapping of the
-    Node guide, with snake_case or camelCase names. Raises `ConfigurationError` when a setting is wrong.
+    Node guide, with snake_case or camelCase names; both may come in one mapping, `init({"config": …, "credentials":
+    …})`. Raises `ConfigurationError` when a setting is wrong or unknown.
     """
     from webex.client import AsyncWebex
 
-    return AsyncWebex(credentials, config=config, storage=storage, **settings)
+    return AsyncWebex(
+        credentials,
+        access_token=access_token,
+        refresh_token=refresh_token,
+        refresh_callback=refresh_callback,
+        config=config,
+        storage=storage,
+        hooks=hooks,
+        **settings,
+    )

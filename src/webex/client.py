@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
-from webex.app import STANDALONE_KEY, App
+from webex.api.raw import AsyncRequests, Requests
+from webex.app import App
+from webex.config.arguments import check_arguments
 from webex.config.settings import Settings
+from webex.listening import AsyncListening, BlockingListening
 from webex.runtime import drive
-from webex.view import View
+from webex.view import View, give_client
 
 if TYPE_CHECKING:
     from webex.api import (
@@ -45,31 +48,29 @@ if TYPE_CHECKING:
         Teams,
         Webhooks,
     )
+    from webex.app_storage import AppStorage, AsyncAppStorage
     from webex.config import Config
-    from webex.http import Response
     from webex.node import AsyncAuthorization, AsyncCredentials, Authorization, Credentials
-    from webex.realtime.background import BlockingListening
     from webex.realtime.blocking_conversations import BlockingConversations
+    from webex.realtime.blocking_presence import BlockingPresenceClient
     from webex.realtime.conversations import Conversations
-    from webex.realtime.listening import Listening
-    from webex.realtime.options import ListenOptions
+    from webex.realtime.presence import PresenceClient
 
 __all__ = ["AsyncWebex", "Webex"]
 
-EVERYTHING = ("messages", "rooms", "memberships", "attachmentActions")
-
-Names: TypeAlias = str | Sequence[str]
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class AsyncWebex(View):
+@check_arguments
+class AsyncWebex(AsyncRequests, AsyncListening, View):
     """The view of one person, bot or app, for event-loop style.
 
-    Stand-alone it takes a token (text, or any shape of core-behaviour §1.7), or `WEBEX_ACCESS_TOKEN`, or the token that
+    Stand-alone it takes a token (text, or any shape of oauth §2), or `WEBEX_ACCESS_TOKEN`, or the token that
     `storage` holds; with a refresh token, client id and secret it refreshes by itself. `refresh_callback` serves for a
-    token that someone else owns: called with no argument, it gives a new token. An explicit token wins over a stored
-    one, and is stored. Raises `ConfigurationError` when a setting is wrong or the storage does not fit.
+    token that someone else owns: it takes nothing, the old token, or the client and the old token, and gives a new one.
+    An explicit token wins over a stored one, and is stored. Raises `ConfigurationError` when a setting is wrong or the
+    storage does not fit.
     """
 
     __slots__ = ()
@@ -80,7 +81,7 @@ class AsyncWebex(View):
         *,
         access_token: str | None = None,
         refresh_token: str | None = None,
-        refresh_callback: Callable[[], Any] | None = None,
+        refresh_callback: Callable[..., Any] | None = None,
         storage: Any = None,
         config: Mapping[str, Any] | Config | None = None,
         hooks: Sequence[Any] = (),
@@ -95,7 +96,8 @@ class AsyncWebex(View):
             storage=storage,
             hooks=hooks,
         )
-        self._become(app, tokens, STANDALONE_KEY if app.is_managed(tokens) else None, owned=True)
+        self._become(app, tokens, owned=True)
+        give_client(tokens, self)
 
     # The messaging API
 
@@ -150,7 +152,7 @@ class AsyncWebex(View):
 
     @property
     def people(self) -> AsyncPeople:
-        """People: oneself, others, and for administrators all of them."""
+        """People: the user, others, and for administrators all of them."""
         from webex.api import AsyncPeople
 
         return AsyncPeople(self._session)
@@ -192,22 +194,22 @@ class AsyncWebex(View):
 
     # What happens
 
-    def listen(self, resources: Names = EVERYTHING, **options: Unpack[ListenOptions]) -> Listening[Any]:
-        """Hear of everything (and `typing`, where named), decrypted; options as for `client.messages.listen`."""
-        return self._app.listen(self._tokens, resources, **options)  # type: ignore[no-any-return]  # by style
-
     @property
     def conversations(self) -> Conversations:
         """Sending end-to-end encrypted from this machine: post, edit, share, add, leave, create."""
-        return self._app.conversations(self._tokens)  # type: ignore[no-any-return]  # by style
+        return self._app.realtime.conversations(self._tokens)  # type: ignore[no-any-return]  # by style
 
-    async def request(self, method: str, url: str, **options: Any) -> Response:
-        """Call what is not modelled: `await client.request("GET", "/meetings", params={"max": 10})`.
+    @property
+    def storage(self) -> AsyncAppStorage:
+        """State of the app for this user, beside the tokens: `await client.storage.put("orders", "7", {…})`."""
+        from webex.app_storage import app_storage
 
-        `url` is a path below the REST API, or absolute. Options: `params`, `json`, `form`, `content`, `headers`,
-        `service`, `timeout`. The answer's JSON is `response.json()`. Errors are those of every other call.
-        """
-        return await self._session.request(method, url, **options)
+        return app_storage(self._app, self.user_key)
+
+    @property
+    def presence(self) -> PresenceClient:
+        """Presence: who is active, away or in a meeting; the user's own status; events of changes."""
+        return self._app.realtime.presence(self._tokens)  # type: ignore[no-any-return]  # by style
 
     async def with_raw_response(
         self, method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
@@ -221,34 +223,34 @@ class AsyncWebex(View):
 
     async def ready(self) -> Self:
         """Read what the storage holds; `StorageError` when it fails. Nothing has to be called before any other call."""
-        await self._app.ready(self._tokens)
+        await self._credentials.ready()
         return self
 
     async def get_user_token(self, scope: str | Sequence[str] | None = None) -> str:
-        """The access token; with `scope`, one that is reduced to these scopes (core-behaviour §2.4)."""
-        return await self._app.user_token(self._tokens, scope)
+        """Return the access token; with `scope`, one that is reduced to these scopes (oauth §8)."""
+        return await self._credentials.user_token(scope)
 
     async def refresh(self) -> None:
-        """Refresh the token now; nobody has to, it happens by itself."""
-        await self._app.refresh(self._tokens)
+        """Refresh the token now; it is refreshed automatically when needed."""
+        await self._credentials.refresh()
 
     async def logout(self) -> None:
-        """Revoke the token at Webex and forget it here."""
-        await self._app.logout(self._tokens)
+        """Sign out: end listening, revoke the token at Webex, and remove what is stored of the user."""
+        await self._credentials.logout()
 
     @property
     def credentials(self) -> AsyncCredentials:
         """The calls of the Node SDK's `credentials`: `build_login_url`, `get_user_token`, ...."""
         from webex.node import AsyncCredentials
 
-        return AsyncCredentials(self)
+        return AsyncCredentials(self._credentials)
 
     @property
     def authorization(self) -> AsyncAuthorization:
         """The calls of the Node SDK's `authorization`: `request_authorization_code_grant`."""
         from webex.node import AsyncAuthorization
 
-        return AsyncAuthorization(self)
+        return AsyncAuthorization(self._credentials)
 
     async def aclose(self) -> None:
         """Close what a stand-alone client opened; a view of an integration has nothing to close."""
@@ -256,6 +258,7 @@ class AsyncWebex(View):
             await self._app.aclose()
 
     async def __aenter__(self) -> Self:
+        await self._app.runtime.prepare()
         return self
 
     async def __aexit__(
@@ -264,7 +267,8 @@ class AsyncWebex(View):
         await self.aclose()
 
 
-class Webex(View):
+@check_arguments
+class Webex(Requests, BlockingListening, View):
     """The view of one person, bot or app, for blocking style. See `AsyncWebex`."""
 
     __slots__ = ()
@@ -275,7 +279,7 @@ class Webex(View):
         *,
         access_token: str | None = None,
         refresh_token: str | None = None,
-        refresh_callback: Callable[[], Any] | None = None,
+        refresh_callback: Callable[..., Any] | None = None,
         storage: Any = None,
         config: Mapping[str, Any] | Config | None = None,
         hooks: Sequence[Any] = (),
@@ -290,7 +294,8 @@ class Webex(View):
             storage=storage,
             hooks=hooks,
         )
-        self._become(app, tokens, STANDALONE_KEY if app.is_managed(tokens) else None, owned=True)
+        self._become(app, tokens, owned=True)
+        give_client(tokens, self)
 
     # The messaging API
 
@@ -345,7 +350,7 @@ class Webex(View):
 
     @property
     def people(self) -> People:
-        """People: oneself, others, and for administrators all of them."""
+        """People: the user, others, and for administrators all of them."""
         from webex.api import People
 
         return People(self._session)
@@ -387,20 +392,24 @@ class Webex(View):
 
     # What happens
 
-    def listen(self, resources: Names = EVERYTHING, **options: Unpack[ListenOptions]) -> BlockingListening[Any]:
-        """Hear of everything that happens to this person; see `AsyncWebex.listen`. A background thread listens."""
-        return self._app.listen(self._tokens, resources, **options)  # type: ignore[no-any-return]  # by style
-
     @property
     def conversations(self) -> BlockingConversations:
         """Sending end-to-end encrypted from this machine: post, edit, share, add, leave, create."""
-        return self._app.conversations(self._tokens)  # type: ignore[no-any-return]  # by style
+        return self._app.realtime.conversations(self._tokens)  # type: ignore[no-any-return]  # by style
+
+    @property
+    def presence(self) -> BlockingPresenceClient:
+        """Presence: who is active, away or in a meeting; the user's own status; events of changes."""
+        return self._app.realtime.presence(self._tokens)  # type: ignore[no-any-return]  # by style
 
     # Any other call
 
-    def request(self, method: str, url: str, **options: Any) -> Response:
-        """Call what is not modelled; see `AsyncWebex.request`."""
-        return drive(self._session.request(method, url, **options))
+    @property
+    def storage(self) -> AppStorage:
+        """State of the app for this user, beside the tokens: `client.storage.put("orders", "7", {…})`."""
+        from webex.app_storage import AppStorage, app_storage
+
+        return AppStorage(app_storage(self._app, self.user_key))
 
     def with_raw_response(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
         """Call a method of a resource and see the answer too: `.status`, `.headers`, `.tracking_id`, `.model`."""
@@ -412,34 +421,34 @@ class Webex(View):
 
     def ready(self) -> Self:
         """Read what the storage holds; `StorageError` when it fails. Nothing has to be called before any other call."""
-        drive(self._app.ready(self._tokens))
+        drive(self._credentials.ready())
         return self
 
     def get_user_token(self, scope: str | Sequence[str] | None = None) -> str:
-        """The access token; with `scope`, one that is reduced to these scopes (core-behaviour §2.4)."""
-        return drive(self._app.user_token(self._tokens, scope))
+        """Return the access token; with `scope`, one that is reduced to these scopes (oauth §8)."""
+        return drive(self._credentials.user_token(scope))
 
     def refresh(self) -> None:
-        """Refresh the token now; nobody has to, it happens by itself."""
-        drive(self._app.refresh(self._tokens))
+        """Refresh the token now; it is refreshed automatically when needed."""
+        drive(self._credentials.refresh())
 
     def logout(self) -> None:
-        """Revoke the token at Webex and forget it here."""
-        drive(self._app.logout(self._tokens))
+        """Sign out: end listening, revoke the token at Webex, and remove what is stored of the user."""
+        drive(self._credentials.logout())
 
     @property
     def credentials(self) -> Credentials:
         """The calls of the Node SDK's `credentials`: `build_login_url`, `get_user_token`, ...."""
         from webex.node import Credentials
 
-        return Credentials(self)
+        return Credentials(self._credentials)
 
     @property
     def authorization(self) -> Authorization:
         """The calls of the Node SDK's `authorization`: `request_authorization_code_grant`."""
         from webex.node import Authorization
 
-        return Authorization(self)
+        return Authorization(self._credentials)
 
     def close(self) -> None:
         """Close what a stand-alone client opened; a view of an integration has nothing to close."""

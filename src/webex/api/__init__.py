@@ -1,4 +1,4 @@
-"""REST resources and models. Each module loads on first use: whoever reads rooms does not pay for webhooks."""
+"""REST resources and models. Each module loads on first use: code that reads rooms does not load webhooks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,26 @@ if TYPE_CHECKING:
     from webex.api.generated.ecm_folders import AsyncECMFolders, ECMFolders
     from webex.api.generated.events import AsyncEvents, Events
     from webex.api.generated.hds import HDS, AsyncHDS
-    from webex.api.generated.models import (
+    from webex.api.generated.room_tabs import AsyncRoomTabs, RoomTabs
+    from webex.api.generated.team_memberships import AsyncTeamMemberships, TeamMemberships
+    from webex.api.generated.teams import AsyncTeams, Teams
+    from webex.api.listen import (
+        AsyncAttachmentActions,
+        AsyncMemberships,
+        AsyncRooms,
+        AttachmentActions,
+        Memberships,
+        Rooms,
+    )
+    from webex.api.messages import AsyncMessages, Messages
+    from webex.api.operation import UNSET
+    from webex.api.paging import AsyncPages, Page, Pages
+    from webex.api.people import AsyncPeople, People
+    from webex.api.session import RawResponse, Session, with_raw_response, with_raw_response_blocking
+    from webex.api.splitting import split_markdown
+    from webex.api.webhooks import AsyncWebhooks, Reconciled, WebhookChange, Webhooks
+    from webex.models.base import Model
+    from webex.models.generated.messaging import (
         AttachmentAction,
         ECMFolder,
         Event,
@@ -22,72 +41,55 @@ if TYPE_CHECKING:
         TeamMembership,
         Webhook,
     )
-    from webex.api.generated.room_tabs import AsyncRoomTabs, RoomTabs
-    from webex.api.generated.team_memberships import AsyncTeamMemberships, TeamMemberships
-    from webex.api.generated.teams import AsyncTeams, Teams
-    from webex.api.generated.webhooks import AsyncWebhooks, Webhooks
-    from webex.api.listening import (
-        AsyncAttachmentActions,
-        AsyncMemberships,
-        AsyncRooms,
-        AttachmentActions,
-        Memberships,
-        Rooms,
-    )
-    from webex.api.messages import AsyncMessages, Messages
-    from webex.api.models import Model
-    from webex.api.operation import UNSET
-    from webex.api.paging import AsyncPages, Page, Pages
-    from webex.api.people import AsyncPeople, People
-    from webex.api.session import RawResponse, Session, with_raw_response, with_raw_response_blocking
-    from webex.api.splitting import split_markdown
 
-_HOMES = {
-    "AsyncAttachmentActions": "listening",
+_LAZY_EXPORTS = {
+    "AsyncAttachmentActions": "listen",
     "AsyncECMFolders": "generated.ecm_folders",
     "AsyncEvents": "generated.events",
     "AsyncFiles": "files",
     "AsyncHDS": "generated.hds",
-    "AsyncMemberships": "listening",
+    "AsyncMemberships": "listen",
     "AsyncMessages": "messages",
     "AsyncPages": "paging",
     "AsyncPeople": "people",
     "AsyncRoomTabs": "generated.room_tabs",
-    "AsyncRooms": "listening",
+    "AsyncRooms": "listen",
     "AsyncTeamMemberships": "generated.team_memberships",
     "AsyncTeams": "generated.teams",
-    "AsyncWebhooks": "generated.webhooks",
-    "AttachmentAction": "generated.models",
-    "AttachmentActions": "listening",
-    "ECMFolder": "generated.models",
+    "AsyncWebhooks": "webhooks",
+    "AttachmentAction": "webex.models.generated.messaging",
+    "AttachmentActions": "listen",
+    "ECMFolder": "webex.models.generated.messaging",
     "ECMFolders": "generated.ecm_folders",
-    "Event": "generated.models",
+    "Event": "webex.models.generated.messaging",
     "Events": "generated.events",
     "FileInfo": "files",
     "Files": "files",
     "HDS": "generated.hds",
-    "Membership": "generated.models",
-    "Memberships": "listening",
-    "Message": "generated.models",
+    "Membership": "webex.models.generated.messaging",
+    "Memberships": "listen",
+    "Message": "webex.models.generated.messaging",
     "Messages": "messages",
-    "Model": "models",
+    "Model": "webex.models.base",
     "Page": "paging",
     "Pages": "paging",
     "People": "people",
-    "Person": "generated.models",
+    "Person": "webex.models.generated.messaging",
     "RawResponse": "session",
-    "Room": "generated.models",
-    "RoomTab": "generated.models",
+    "Reconciled": "webhooks",
+    "Room": "webex.models.generated.messaging",
+    "RoomTab": "webex.models.generated.messaging",
     "RoomTabs": "generated.room_tabs",
-    "Rooms": "listening",
+    "Rooms": "listen",
     "Session": "session",
-    "Team": "generated.models",
-    "TeamMembership": "generated.models",
+    "Team": "webex.models.generated.messaging",
+    "TeamMembership": "webex.models.generated.messaging",
     "TeamMemberships": "generated.team_memberships",
     "Teams": "generated.teams",
     "UNSET": "operation",
-    "Webhook": "generated.models",
-    "Webhooks": "generated.webhooks",
+    "Webhook": "webex.models.generated.messaging",
+    "WebhookChange": "webhooks",
+    "Webhooks": "webhooks",
     "split_markdown": "splitting",
     "with_raw_response": "session",
     "with_raw_response_blocking": "session",
@@ -128,6 +130,7 @@ __all__ = [
     "People",
     "Person",
     "RawResponse",
+    "Reconciled",
     "Room",
     "RoomTab",
     "RoomTabs",
@@ -138,6 +141,7 @@ __all__ = [
     "TeamMemberships",
     "Teams",
     "Webhook",
+    "WebhookChange",
     "Webhooks",
     "split_markdown",
     "with_raw_response",
@@ -146,11 +150,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
+    home = _LAZY_EXPORTS.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{home}"), name)
+    module = home if home.startswith("webex.") else f"{__name__}.{home}"
+    value = getattr(import_module(module), name)
     globals()[name] = value
     return value

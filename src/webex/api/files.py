@@ -10,16 +10,24 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypedDict, Unpack, overload
 
 from webex.api.resource import AsyncResource, Resource
 from webex.api.session import Session
-from webex.errors import ConfigurationError, FileError, TransportError
+from webex.errors import (
+    ConfigurationError,
+    DeadlineError,
+    FileError,
+    ResponseTooLargeError,
+    TransportError,
+)
+from webex.http.header_values import disposition_file_name
+from webex.http.options import LimitsOf
+from webex.http.saving import saving
+from webex.http.timing import Backoff
 from webex.http.types import Request
 
 if TYPE_CHECKING:
@@ -31,8 +39,17 @@ Progress = Callable[[int, int | None], Any]
 Target = str | os.PathLike[str] | BinaryIO | None
 
 _RESUMES: Final = 5
-_FILENAME_STAR: Final = re.compile(r"filename\*\s*=\s*([\w-]+)'[^']*'([^;]+)", re.IGNORECASE)
-_FILENAME: Final = re.compile(r'filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]+))', re.IGNORECASE)
+_BEGINS: Final = re.compile(r"bytes ([0-9]{1,18})-")
+
+
+class DownloadOptions(TypedDict, total=False):
+    """The options of `download`; its text says what they mean."""
+
+    allow: Literal["unscannable"] | None
+    on_progress: Progress | None
+    timeout: float | None
+    idle_timeout: float | None
+    max_size: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,43 +62,69 @@ class FileInfo:
 
 
 def info_of(headers: Mapping[str, str]) -> FileInfo:
-    """A file's name, type and size, from an answer's headers (RFC 6266); the name is never a path."""
-    disposition = headers.get("content-disposition", "")
-    name = ""
-    star, plain = _FILENAME_STAR.search(disposition), _FILENAME.search(disposition)
-    if star is not None:
-        with contextlib.suppress(LookupError):
-            name = unquote(star.group(2).strip(), encoding=star.group(1), errors="replace")
-    if not name and plain is not None:
-        text = plain.group(1) if plain.group(1) is not None else (plain.group(2) or "").strip()
-        name = unquote(re.sub(r"\\(.)", r"\1", text))
-    name = re.split(r"[\\/]", name)[-1].strip().lstrip(".")
+    """Read a file's name, type and size from an answer's headers (RFC 6266); the name is never a path.
+
+    `DecodeError` for a name with NUL or in an unknown character set.
+    """
+    name = disposition_file_name(headers.get("content-disposition", ""))
     length = headers.get("content-length", "")
     return FileInfo(name or "file", headers.get("content-type", "application/octet-stream"), _whole(length))
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
-async def _info(session: Session, url: str, allow: str | None) -> FileInfo:
-    response = await session.send(Request("HEAD", url, params={"allow": allow}, headers={"accept": "*/*"}))
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a call asks for, and within what limits."""
+
+    url: str
+    allow: str | None = None
+    on_progress: Progress | None = None
+    timeout: float | None = None
+    idle_timeout: float | None = None
+    max_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.url, str) or not self.url:
+            raise ConfigurationError("A file is named by its URL: one of message.files.")
+
+    def request(self, **more: Any) -> Request:
+        """Return the request for the file's bytes."""
+        made = Request("GET", self.url, params={"allow": self.allow}, **more)
+        made.timeout, made.idle_timeout, made.max_download_size = self.timeout, self.idle_timeout, self.max_size
+        return made
+
+
+async def _info(session: Session, asked: _Asked) -> FileInfo:
+    request = Request(
+        "HEAD", asked.url, params={"allow": asked.allow}, headers={"accept": "*/*"}, timeout=asked.timeout
+    )
+    response = await session.send(request)
     return info_of(response.headers)
 
 
-async def _chunks(
-    session: Session, url: str, allow: str | None, on_progress: Progress | None
-) -> AsyncGenerator[bytes, None]:
-    """The file's bytes; a broken connection is taken up where it broke."""
+async def _chunks(session: Session, asked: _Asked) -> AsyncGenerator[bytes, None]:
+    """Yield the file's bytes; resume a broken connection where it broke, within the time of the whole download."""
     done, total, resumes = 0, None, 0
+    backoff = Backoff(0.1, 1.0)
     tag: str | None = None
+    clock, pipeline = session.runtime.clock, session.pipeline
+    first = session.applied(asked.request(stream=True))
+    give_up = clock.monotonic() + pipeline.timeout_of(first)
+    most = LimitsOf(pipeline.config)(first).max_size
     while True:
         headers = {"accept": "*/*", "accept-encoding": "identity"}
         if done:
             headers["range"] = f"bytes={done}-"
             if tag:
                 headers["if-range"] = tag
-        response = await session.stream(Request("GET", url, params={"allow": allow}, headers=headers))
+        request = asked.request(headers=headers)
+        if done or resumes:
+            request.timeout = max(give_up - clock.monotonic(), 0.001)
+            request.max_download_size = max(most - done, 1)
+        response = await session.stream(request)
         try:
             if done and not _goes_on(response, done):
                 raise FileError("The file changed, or can't be resumed, after the connection broke. Download it again.")
@@ -90,14 +133,16 @@ async def _chunks(
                 total = _whole(response.headers.get("content-length", ""))
             async for chunk in response.chunks():
                 done += len(chunk)
-                if on_progress is not None:
-                    on_progress(done, total)
+                if asked.on_progress is not None:
+                    asked.on_progress(done, total)
                 yield chunk
+        except (DeadlineError, ResponseTooLargeError):
+            raise
         except TransportError:
             resumes += 1
             if resumes > _RESUMES or response.headers.get("accept-ranges", "bytes") == "none":
                 raise
-            await session.runtime.sleep(0.1 * resumes)
+            await session.runtime.sleep(backoff.next())
             continue
         finally:
             await response.close()
@@ -111,13 +156,13 @@ async def _chunks(
 
 def _goes_on(response: StreamedResponse, done: int) -> bool:
     """Whether an answer begins where the last one broke off (RFC 9110 §14.4)."""
-    begins = re.match(r"bytes (\d+)-", response.headers.get("content-range", ""))
+    begins = _BEGINS.match(response.headers.get("content-range", ""))
     return response.status == 206 and (begins is None or int(begins.group(1)) == done)
 
 
-async def _write(session: Session, file: Any, url: str, allow: str | None, on_progress: Progress | None) -> None:
+async def _write(session: Session, file: Any, asked: _Asked) -> None:
     """All of a file into a file object; the connection is let go of whatever happens."""
-    async with contextlib.aclosing(_chunks(session, url, allow, on_progress)) as chunks:
+    async with contextlib.aclosing(_chunks(session, asked)) as chunks:
         async for chunk in chunks:
             try:
                 await session.runtime.run_blocking(file.write, chunk)
@@ -125,42 +170,19 @@ async def _write(session: Session, file: Any, url: str, allow: str | None, on_pr
                 raise FileError(f"The file object can't be written: {error}. Open it in binary mode ('wb').") from error
 
 
-async def _download(
-    session: Session, url: str, to: Target, allow: str | None, on_progress: Progress | None
-) -> bytes | Path:
+async def _download(session: Session, asked: _Asked, to: Target) -> bytes | Path:
     if to is None:
-        async with contextlib.aclosing(_chunks(session, url, allow, on_progress)) as chunks:
+        async with contextlib.aclosing(_chunks(session, asked)) as chunks:
             return b"".join([chunk async for chunk in chunks])
     if not isinstance(to, str | os.PathLike):
-        await _write(session, to, url, allow, on_progress)
+        await _write(session, to, asked)
         return b""
-    target = Path(to)
-    if await session.runtime.run_blocking(target.is_dir):
-        target = target / (await _info(session, url, allow)).name
-    if not await session.runtime.run_blocking(target.parent.is_dir):
-        raise FileError(f"The folder {str(target.parent)!r} is not there.")
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent)
-    except OSError as error:
-        raise FileError(f"{str(target)!r} can't be written: {error.strerror}.") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            await _write(session, file, url, allow, on_progress)
-        os.replace(name, target)
-    except OSError as error:
-        if isinstance(error, TransportError):
-            raise
-        raise FileError(f"{str(target)!r} can't be written: {error.strerror}.") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-    return target
-
-
-def _checked(url: str) -> str:
-    if not isinstance(url, str) or not url:
-        raise ConfigurationError("A file is named by its URL: one of message.files.")
-    return url
+    run = session.runtime.run_blocking
+    name = (await _info(session, asked)).name if await run(os.path.isdir, to) else ""
+    async with saving(to, name, run) as made:
+        await _write(session, made.file, asked)
+        done: Path = await run(made.finish)
+        return done
 
 
 class AsyncFiles(AsyncResource):
@@ -168,9 +190,47 @@ class AsyncFiles(AsyncResource):
 
     __slots__ = ()
 
-    async def info(self, url: str, *, allow: Literal["unscannable"] | None = None) -> FileInfo:
-        """A file's name, content type and size: `HEAD /contents/{contentId}`."""
-        return await _info(self._session, _checked(url), allow)
+    async def info(
+        self, url: str, *, allow: Literal["unscannable"] | None = None, timeout: float | None = None
+    ) -> FileInfo:
+        """Return a file's name, content type and size: `HEAD /contents/{contentId}`."""
+        return await _info(self._session, _Asked(url, allow, timeout=timeout))
+
+    @overload
+    async def download(
+        self,
+        url: str,
+        *,
+        to: None = None,
+        **options: Unpack[DownloadOptions],
+    ) -> bytes: ...
+
+    @overload
+    async def download(
+        self,
+        url: str,
+        *,
+        to: str | os.PathLike[str],
+        **options: Unpack[DownloadOptions],
+    ) -> Path: ...
+
+    @overload
+    async def download(
+        self,
+        url: str,
+        *,
+        to: BinaryIO,
+        **options: Unpack[DownloadOptions],
+    ) -> bytes: ...
+
+    @overload
+    async def download(
+        self,
+        url: str,
+        *,
+        to: Target,
+        **options: Unpack[DownloadOptions],
+    ) -> bytes | Path: ...
 
     async def download(
         self,
@@ -179,13 +239,22 @@ class AsyncFiles(AsyncResource):
         to: Target = None,
         allow: Literal["unscannable"] | None = None,
         on_progress: Progress | None = None,
+        timeout: float | None = None,
+        idle_timeout: float | None = None,
+        max_size: int | None = None,
     ) -> bytes | Path:
         """`GET /contents/{contentId}`: the bytes; with `to`, saved at a path, into a folder, or to a file object.
 
-        Gives the bytes, or the path of the saved file (empty bytes for a file object). `on_progress` hears the bytes
-        that came so far, and in all where that is known.
+        Gives the bytes, or the path of the saved file (empty bytes for a file object). In a folder the file has the
+        sender's name and never replaces another: it becomes `name (2).txt`. `on_progress` gets the bytes that came so
+        far, and in all where that is known.
+
+        timeout: seconds for the whole download, instead of the client's; without one of either, an hour.
+        idle_timeout: seconds until the file begins to come, and between two pieces of it.
+        max_size: bytes; more is `ResponseTooLargeError`.
         """
-        return await _download(self._session, _checked(url), to, allow, on_progress)
+        asked = _Asked(url, allow, on_progress, timeout, idle_timeout, max_size)
+        return await _download(self._session, asked, to)
 
 
 class Files(Resource):
@@ -193,9 +262,45 @@ class Files(Resource):
 
     __slots__ = ()
 
-    def info(self, url: str, *, allow: Literal["unscannable"] | None = None) -> FileInfo:
-        """A file's name, content type and size: `HEAD /contents/{contentId}`."""
-        return self._drive(_info(self._session, _checked(url), allow))
+    def info(self, url: str, *, allow: Literal["unscannable"] | None = None, timeout: float | None = None) -> FileInfo:
+        """Return a file's name, content type and size: `HEAD /contents/{contentId}`."""
+        return self._drive(_info(self._session, _Asked(url, allow, timeout=timeout)))
+
+    @overload
+    def download(
+        self,
+        url: str,
+        *,
+        to: None = None,
+        **options: Unpack[DownloadOptions],
+    ) -> bytes: ...
+
+    @overload
+    def download(
+        self,
+        url: str,
+        *,
+        to: str | os.PathLike[str],
+        **options: Unpack[DownloadOptions],
+    ) -> Path: ...
+
+    @overload
+    def download(
+        self,
+        url: str,
+        *,
+        to: BinaryIO,
+        **options: Unpack[DownloadOptions],
+    ) -> bytes: ...
+
+    @overload
+    def download(
+        self,
+        url: str,
+        *,
+        to: Target,
+        **options: Unpack[DownloadOptions],
+    ) -> bytes | Path: ...
 
     def download(
         self,
@@ -204,6 +309,10 @@ class Files(Resource):
         to: Target = None,
         allow: Literal["unscannable"] | None = None,
         on_progress: Progress | None = None,
+        timeout: float | None = None,
+        idle_timeout: float | None = None,
+        max_size: int | None = None,
     ) -> bytes | Path:
         """`GET /contents/{contentId}`: the bytes, or saved `to` a place; see `AsyncFiles.download`."""
-        return self._drive(_download(self._session, _checked(url), to, allow, on_progress))
+        asked = _Asked(url, allow, on_progress, timeout, idle_timeout, max_size)
+        return self._drive(_download(self._session, asked, to))

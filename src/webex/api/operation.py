@@ -19,3 +19,4 @@ class Operation:
     path: str
     returns: type[Any] | None = None
     items: type[Any] | None = None
+    shared: bool = False  # equal calls at the same time, of one token, are one request

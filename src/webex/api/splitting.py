@@ -1,4 +1,4 @@
-"""Long markdown in parts that the cloud takes: at most 7,439 bytes each (cloud-facts §4).
+"""Long markdown in parts that the cloud takes: at most 7,439 bytes each (rest §8).
 
 Parts joined give the text back byte for byte, but for the fences of a code block that had to be divided: its part is
 closed, and the next one opened again with the same words. Cuts are made at paragraphs, else lines, else words, else
@@ -19,7 +19,7 @@ _FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
 
 
 def split_markdown(text: str, most: int = MOST_BYTES) -> list[str]:
-    """The parts of a text, each at most `most` bytes of UTF-8; one part when it fits."""
+    """Split a text into parts of at most `most` bytes of UTF-8; one part when it fits."""
     if most < 64:
         raise ConfigurationError("A part must be allowed at least 64 bytes.")
     parts: list[str] = []
@@ -53,7 +53,7 @@ def split_markdown(text: str, most: int = MOST_BYTES) -> list[str]:
 
 
 def _cut(text: str, room: int) -> str:
-    """The longest good beginning of at most `room` bytes; at least one character."""
+    """Return the length of the longest good beginning of at most `room` bytes; at least one character."""
     head = text.encode()[:room].decode("utf-8", "ignore")
     if len(head) == len(text):
         return head
@@ -78,7 +78,7 @@ def _belong_together(before: str, after: str) -> bool:
 
 
 def _open_fence(text: str) -> str | None:
-    """The line that opened a code block which is still open at the end, or None."""
+    """Return the line that opened a code block which is still open at the end, or None."""
     opened: str | None = None
     for line in text.split("\n"):
         match = _FENCE.match(line)

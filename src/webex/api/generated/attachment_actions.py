@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from webex.api.generated.models import AttachmentAction
+from webex.models.generated.messaging import AttachmentAction
 from webex.api.operation import UNSET, Operation, Unset
 from webex.api.resource import AsyncResource, Resource
 
@@ -19,47 +19,55 @@ class AsyncAttachmentActions(AsyncResource):
     """`client.attachment_actions`, in event-loop style."""
 
     async def create(
-        self, *, type: Literal["submit"] | str, message_id: str, inputs: Mapping[str, Any]
+        self, *, type: Literal["submit"] | str, message_id: str, inputs: Mapping[str, Any], timeout: float | None = None
     ) -> AttachmentAction:
         """`POST /attachment/actions`.
 
         type: string, in the body, required, one of submit.
         message_id: string, in the body, required.
         inputs: object, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: AttachmentAction = await self._session.execute(
-            CREATE, body={"type": type, "messageId": message_id, "inputs": inputs}
+            CREATE, body={"type": type, "messageId": message_id, "inputs": inputs}, timeout=timeout
         )
         return answer
 
-    async def get(self, id: str) -> AttachmentAction:
+    async def get(self, id: str, *, timeout: float | None = None) -> AttachmentAction:
         """`GET /attachment/actions/{id}`.
 
         id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: AttachmentAction = await self._session.execute(GET, path={"id": id})
+        answer: AttachmentAction = await self._session.execute(GET, path={"id": id}, timeout=timeout)
         return answer
 
 
 class AttachmentActions(Resource):
     """`client.attachment_actions`, in blocking style."""
 
-    def create(self, *, type: Literal["submit"] | str, message_id: str, inputs: Mapping[str, Any]) -> AttachmentAction:
+    def create(
+        self, *, type: Literal["submit"] | str, message_id: str, inputs: Mapping[str, Any], timeout: float | None = None
+    ) -> AttachmentAction:
         """`POST /attachment/actions`.
 
         type: string, in the body, required, one of submit.
         message_id: string, in the body, required.
         inputs: object, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: AttachmentAction = self._drive(
-            self._session.execute(CREATE, body={"type": type, "messageId": message_id, "inputs": inputs})
+            self._session.execute(
+                CREATE, body={"type": type, "messageId": message_id, "inputs": inputs}, timeout=timeout
+            )
         )
         return answer
 
-    def get(self, id: str) -> AttachmentAction:
+    def get(self, id: str, *, timeout: float | None = None) -> AttachmentAction:
         """`GET /attachment/actions/{id}`.
 
         id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: AttachmentAction = self._drive(self._session.execute(GET, path={"id": id}))
+        answer: AttachmentAction = self._drive(self._session.execute(GET, path={"id": id}, timeout=timeout))
         return answer

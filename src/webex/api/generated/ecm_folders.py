@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webex.api.generated.models import ECMFolder
+from webex.models.generated.messaging import ECMFolder
 from webex.api.operation import UNSET, Operation, Unset
 from webex.api.paging import AsyncPages, Pages
 from webex.api.resource import AsyncResource, Resource
@@ -19,16 +19,28 @@ DELETE = Operation("DELETE", "/room/linkedFolders/{id}")
 class AsyncECMFolders(AsyncResource):
     """`client.ecm_folders`, in event-loop style."""
 
-    def list(self, *, room_id: str, limit: int | None = None) -> AsyncPages[ECMFolder]:
+    def list(
+        self, *, room_id: str, after: str | None = None, limit: int | None = None, timeout: float | None = None
+    ) -> AsyncPages[ECMFolder]:
         """`GET /room/linkedFolders`.
 
         room_id: string, in the query, required.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
+        timeout: seconds for each page, instead of the client's.
         """
-        return AsyncPages(self._session, LIST, query={"roomId": room_id}, limit=limit)
+        return AsyncPages(self._session, LIST, query={"roomId": room_id}, after=after, limit=limit, timeout=timeout)
 
     async def create(
-        self, *, room_id: str, content_url: str, display_name: str, drive_id: str, item_id: str, default_folder: str
+        self,
+        *,
+        room_id: str,
+        content_url: str,
+        display_name: str,
+        drive_id: str,
+        item_id: str,
+        default_folder: str,
+        timeout: float | None = None,
     ) -> ECMFolder:
         """`POST /room/linkedFolders`.
 
@@ -38,6 +50,7 @@ class AsyncECMFolders(AsyncResource):
         drive_id: string, in the body, required.
         item_id: string, in the body, required.
         default_folder: string, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: ECMFolder = await self._session.execute(
             CREATE,
@@ -49,15 +62,17 @@ class AsyncECMFolders(AsyncResource):
                 "itemId": item_id,
                 "defaultFolder": default_folder,
             },
+            timeout=timeout,
         )
         return answer
 
-    async def get(self, id: str) -> ECMFolder:
+    async def get(self, id: str, *, timeout: float | None = None) -> ECMFolder:
         """`GET /room/linkedFolders/{id}`.
 
         id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: ECMFolder = await self._session.execute(GET, path={"id": id})
+        answer: ECMFolder = await self._session.execute(GET, path={"id": id}, timeout=timeout)
         return answer
 
     async def update(
@@ -70,6 +85,7 @@ class AsyncECMFolders(AsyncResource):
         drive_id: str,
         item_id: str,
         default_folder: str,
+        timeout: float | None = None,
     ) -> ECMFolder:
         """`PUT /room/linkedFolders/{id}`.
 
@@ -80,6 +96,7 @@ class AsyncECMFolders(AsyncResource):
         drive_id: string, in the body, required.
         item_id: string, in the body, required.
         default_folder: string, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: ECMFolder = await self._session.execute(
             UPDATE,
@@ -92,30 +109,44 @@ class AsyncECMFolders(AsyncResource):
                 "itemId": item_id,
                 "defaultFolder": default_folder,
             },
+            timeout=timeout,
         )
         return answer
 
-    async def delete(self, id: str) -> None:
+    async def delete(self, id: str, *, timeout: float | None = None) -> None:
         """`DELETE /room/linkedFolders/{id}`.
 
         id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        await self._session.execute(DELETE, path={"id": id})
+        await self._session.execute(DELETE, path={"id": id}, timeout=timeout)
 
 
 class ECMFolders(Resource):
     """`client.ecm_folders`, in blocking style."""
 
-    def list(self, *, room_id: str, limit: int | None = None) -> Pages[ECMFolder]:
+    def list(
+        self, *, room_id: str, after: str | None = None, limit: int | None = None, timeout: float | None = None
+    ) -> Pages[ECMFolder]:
         """`GET /room/linkedFolders`.
 
         room_id: string, in the query, required.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
+        timeout: seconds for each page, instead of the client's.
         """
-        return Pages(self._session, LIST, query={"roomId": room_id}, limit=limit)
+        return Pages(self._session, LIST, query={"roomId": room_id}, after=after, limit=limit, timeout=timeout)
 
     def create(
-        self, *, room_id: str, content_url: str, display_name: str, drive_id: str, item_id: str, default_folder: str
+        self,
+        *,
+        room_id: str,
+        content_url: str,
+        display_name: str,
+        drive_id: str,
+        item_id: str,
+        default_folder: str,
+        timeout: float | None = None,
     ) -> ECMFolder:
         """`POST /room/linkedFolders`.
 
@@ -125,6 +156,7 @@ class ECMFolders(Resource):
         drive_id: string, in the body, required.
         item_id: string, in the body, required.
         default_folder: string, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: ECMFolder = self._drive(
             self._session.execute(
@@ -137,16 +169,18 @@ class ECMFolders(Resource):
                     "itemId": item_id,
                     "defaultFolder": default_folder,
                 },
+                timeout=timeout,
             )
         )
         return answer
 
-    def get(self, id: str) -> ECMFolder:
+    def get(self, id: str, *, timeout: float | None = None) -> ECMFolder:
         """`GET /room/linkedFolders/{id}`.
 
         id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: ECMFolder = self._drive(self._session.execute(GET, path={"id": id}))
+        answer: ECMFolder = self._drive(self._session.execute(GET, path={"id": id}, timeout=timeout))
         return answer
 
     def update(
@@ -159,6 +193,7 @@ class ECMFolders(Resource):
         drive_id: str,
         item_id: str,
         default_folder: str,
+        timeout: float | None = None,
     ) -> ECMFolder:
         """`PUT /room/linkedFolders/{id}`.
 
@@ -169,6 +204,7 @@ class ECMFolders(Resource):
         drive_id: string, in the body, required.
         item_id: string, in the body, required.
         default_folder: string, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: ECMFolder = self._drive(
             self._session.execute(
@@ -182,13 +218,15 @@ class ECMFolders(Resource):
                     "itemId": item_id,
                     "defaultFolder": default_folder,
                 },
+                timeout=timeout,
             )
         )
         return answer
 
-    def delete(self, id: str) -> None:
+    def delete(self, id: str, *, timeout: float | None = None) -> None:
         """`DELETE /room/linkedFolders/{id}`.
 
         id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        self._drive(self._session.execute(DELETE, path={"id": id}))
+        self._drive(self._session.execute(DELETE, path={"id": id}, timeout=timeout))

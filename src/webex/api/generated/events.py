@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from webex.api.generated.models import Event
+from webex.models.generated.messaging import Event
 from webex.api.operation import UNSET, Operation, Unset
 from webex.api.paging import AsyncPages, Pages
 from webex.api.resource import AsyncResource, Resource
@@ -44,8 +44,10 @@ class AsyncEvents(AsyncResource):
         from_: datetime | str | Unset = UNSET,
         to: datetime | str | Unset = UNSET,
         service_type: Literal["calling"] | str | Unset = UNSET,
+        after: str | None = None,
         limit: int | None = None,
         page_size: int | None = None,
+        timeout: float | None = None,
     ) -> AsyncPages[Event]:
         """`GET /events`.
 
@@ -55,8 +57,10 @@ class AsyncEvents(AsyncResource):
         from_: timestamp, in the query.
         to: timestamp, in the query.
         service_type: string, in the query, one of calling.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
         return AsyncPages(
             self._session,
@@ -69,16 +73,19 @@ class AsyncEvents(AsyncResource):
                 "to": to,
                 "serviceType": service_type,
             },
+            after=after,
             limit=limit,
             page_size=page_size,
+            timeout=timeout,
         )
 
-    async def get(self, event_id: str) -> Event:
+    async def get(self, event_id: str, *, timeout: float | None = None) -> Event:
         """`GET /events/{eventId}`.
 
         event_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Event = await self._session.execute(GET, path={"eventId": event_id})
+        answer: Event = await self._session.execute(GET, path={"eventId": event_id}, timeout=timeout)
         return answer
 
 
@@ -110,8 +117,10 @@ class Events(Resource):
         from_: datetime | str | Unset = UNSET,
         to: datetime | str | Unset = UNSET,
         service_type: Literal["calling"] | str | Unset = UNSET,
+        after: str | None = None,
         limit: int | None = None,
         page_size: int | None = None,
+        timeout: float | None = None,
     ) -> Pages[Event]:
         """`GET /events`.
 
@@ -121,8 +130,10 @@ class Events(Resource):
         from_: timestamp, in the query.
         to: timestamp, in the query.
         service_type: string, in the query, one of calling.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
         return Pages(
             self._session,
@@ -135,14 +146,17 @@ class Events(Resource):
                 "to": to,
                 "serviceType": service_type,
             },
+            after=after,
             limit=limit,
             page_size=page_size,
+            timeout=timeout,
         )
 
-    def get(self, event_id: str) -> Event:
+    def get(self, event_id: str, *, timeout: float | None = None) -> Event:
         """`GET /events/{eventId}`.
 
         event_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Event = self._drive(self._session.execute(GET, path={"eventId": event_id}))
+        answer: Event = self._drive(self._session.execute(GET, path={"eventId": event_id}, timeout=timeout))
         return answer

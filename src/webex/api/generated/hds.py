@@ -6,7 +6,7 @@ import builtins
 from datetime import datetime
 from typing import Literal
 
-from webex.api.generated.models import (
+from webex.models.generated.messaging import (
     ClusterDetailsResponseOrgLevel,
     ClustersAvailabilityDetailsItems,
     DatabaseDetailsResponse,
@@ -40,78 +40,102 @@ GET_ORGANIZATION_DATABASE = Operation(
 class AsyncHDS(AsyncResource):
     """`client.hds`, in event-loop style."""
 
-    async def get_cluster(self, cluster_id: str) -> builtins.list[ClusterDetailsResponseOrgLevel]:
+    async def get_cluster(
+        self, cluster_id: str, *, timeout: float | None = None
+    ) -> builtins.list[ClusterDetailsResponseOrgLevel]:
         """`GET /hds/clusters/{clusterId}`.
 
         cluster_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: builtins.list[ClusterDetailsResponseOrgLevel] = await self._session.execute(
-            GET_CLUSTER, path={"clusterId": cluster_id}
+            GET_CLUSTER, path={"clusterId": cluster_id}, timeout=timeout
         )
         return answer
 
     async def get_cluster_availability(
-        self, cluster_id: str, *, from_: datetime | str, to: datetime | str
+        self, cluster_id: str, *, from_: datetime | str, to: datetime | str, timeout: float | None = None
     ) -> builtins.list[ClustersAvailabilityDetailsItems]:
         """`GET /hds/clusters/{clusterId}/availability`.
 
         cluster_id: string, in the path, required.
         from_: timestamp, in the query, required.
         to: timestamp, in the query, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: builtins.list[ClustersAvailabilityDetailsItems] = await self._session.execute(
-            GET_CLUSTER_AVAILABILITY, path={"clusterId": cluster_id}, query={"from": from_, "to": to}
+            GET_CLUSTER_AVAILABILITY, path={"clusterId": cluster_id}, query={"from": from_, "to": to}, timeout=timeout
         )
         return answer
 
-    async def get_multi_tenant_organization(self, organization_id: str) -> MultiTenantHDSOrgDetailsResponse:
+    async def get_multi_tenant_organization(
+        self, organization_id: str, *, timeout: float | None = None
+    ) -> MultiTenantHDSOrgDetailsResponse:
         """`GET /hds/organizations/{organizationId}/tenants`.
 
         organization_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: MultiTenantHDSOrgDetailsResponse = await self._session.execute(
-            GET_MULTI_TENANT_ORGANIZATION, path={"organizationId": organization_id}
+            GET_MULTI_TENANT_ORGANIZATION, path={"organizationId": organization_id}, timeout=timeout
         )
         return answer
 
     async def get_network_test_results_for_node(
-        self, node_id: str, *, trigger_type: Literal["OnDemand", "Periodic", "All"] | str | Unset = UNSET
+        self,
+        node_id: str,
+        *,
+        trigger_type: Literal["OnDemand", "Periodic", "All"] | str | Unset = UNSET,
+        timeout: float | None = None,
     ) -> NetworkTestsResultsResponse:
         """`GET /hds/testResults/nodes/{nodeId}/networkTest`.
 
         node_id: string, in the path, required.
         trigger_type: string, in the query, one of OnDemand, Periodic, All.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: NetworkTestsResultsResponse = await self._session.execute(
-            GET_NETWORK_TEST_RESULTS_FOR_NODE, path={"nodeId": node_id}, query={"triggerType": trigger_type}
+            GET_NETWORK_TEST_RESULTS_FOR_NODE,
+            path={"nodeId": node_id},
+            query={"triggerType": trigger_type},
+            timeout=timeout,
         )
         return answer
 
-    async def get_node(self, node_id: str) -> builtins.list[NodeDetailsItems]:
+    async def get_node(self, node_id: str, *, timeout: float | None = None) -> builtins.list[NodeDetailsItems]:
         """`GET /hds/nodes/{nodeId}`.
 
         node_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: builtins.list[NodeDetailsItems] = await self._session.execute(GET_NODE, path={"nodeId": node_id})
-        return answer
-
-    async def get_organization(self, organization_id: str) -> builtins.list[OrgDetailsItems]:
-        """`GET /hds/organizations/{organizationId}`.
-
-        organization_id: string, in the path, required.
-        """
-        answer: builtins.list[OrgDetailsItems] = await self._session.execute(
-            GET_ORGANIZATION, path={"organizationId": organization_id}
+        answer: builtins.list[NodeDetailsItems] = await self._session.execute(
+            GET_NODE, path={"nodeId": node_id}, timeout=timeout
         )
         return answer
 
-    async def get_organization_database(self, organization_id: str) -> DatabaseDetailsResponse:
+    async def get_organization(
+        self, organization_id: str, *, timeout: float | None = None
+    ) -> builtins.list[OrgDetailsItems]:
+        """`GET /hds/organizations/{organizationId}`.
+
+        organization_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
+        """
+        answer: builtins.list[OrgDetailsItems] = await self._session.execute(
+            GET_ORGANIZATION, path={"organizationId": organization_id}, timeout=timeout
+        )
+        return answer
+
+    async def get_organization_database(
+        self, organization_id: str, *, timeout: float | None = None
+    ) -> DatabaseDetailsResponse:
         """`GET /hds/organizations/{organizationId}/database`.
 
         organization_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: DatabaseDetailsResponse = await self._session.execute(
-            GET_ORGANIZATION_DATABASE, path={"organizationId": organization_id}
+            GET_ORGANIZATION_DATABASE, path={"organizationId": organization_id}, timeout=timeout
         )
         return answer
 
@@ -119,81 +143,108 @@ class AsyncHDS(AsyncResource):
 class HDS(Resource):
     """`client.hds`, in blocking style."""
 
-    def get_cluster(self, cluster_id: str) -> builtins.list[ClusterDetailsResponseOrgLevel]:
+    def get_cluster(
+        self, cluster_id: str, *, timeout: float | None = None
+    ) -> builtins.list[ClusterDetailsResponseOrgLevel]:
         """`GET /hds/clusters/{clusterId}`.
 
         cluster_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: builtins.list[ClusterDetailsResponseOrgLevel] = self._drive(
-            self._session.execute(GET_CLUSTER, path={"clusterId": cluster_id})
+            self._session.execute(GET_CLUSTER, path={"clusterId": cluster_id}, timeout=timeout)
         )
         return answer
 
     def get_cluster_availability(
-        self, cluster_id: str, *, from_: datetime | str, to: datetime | str
+        self, cluster_id: str, *, from_: datetime | str, to: datetime | str, timeout: float | None = None
     ) -> builtins.list[ClustersAvailabilityDetailsItems]:
         """`GET /hds/clusters/{clusterId}/availability`.
 
         cluster_id: string, in the path, required.
         from_: timestamp, in the query, required.
         to: timestamp, in the query, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: builtins.list[ClustersAvailabilityDetailsItems] = self._drive(
             self._session.execute(
-                GET_CLUSTER_AVAILABILITY, path={"clusterId": cluster_id}, query={"from": from_, "to": to}
+                GET_CLUSTER_AVAILABILITY,
+                path={"clusterId": cluster_id},
+                query={"from": from_, "to": to},
+                timeout=timeout,
             )
         )
         return answer
 
-    def get_multi_tenant_organization(self, organization_id: str) -> MultiTenantHDSOrgDetailsResponse:
+    def get_multi_tenant_organization(
+        self, organization_id: str, *, timeout: float | None = None
+    ) -> MultiTenantHDSOrgDetailsResponse:
         """`GET /hds/organizations/{organizationId}/tenants`.
 
         organization_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: MultiTenantHDSOrgDetailsResponse = self._drive(
-            self._session.execute(GET_MULTI_TENANT_ORGANIZATION, path={"organizationId": organization_id})
+            self._session.execute(
+                GET_MULTI_TENANT_ORGANIZATION, path={"organizationId": organization_id}, timeout=timeout
+            )
         )
         return answer
 
     def get_network_test_results_for_node(
-        self, node_id: str, *, trigger_type: Literal["OnDemand", "Periodic", "All"] | str | Unset = UNSET
+        self,
+        node_id: str,
+        *,
+        trigger_type: Literal["OnDemand", "Periodic", "All"] | str | Unset = UNSET,
+        timeout: float | None = None,
     ) -> NetworkTestsResultsResponse:
         """`GET /hds/testResults/nodes/{nodeId}/networkTest`.
 
         node_id: string, in the path, required.
         trigger_type: string, in the query, one of OnDemand, Periodic, All.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: NetworkTestsResultsResponse = self._drive(
             self._session.execute(
-                GET_NETWORK_TEST_RESULTS_FOR_NODE, path={"nodeId": node_id}, query={"triggerType": trigger_type}
+                GET_NETWORK_TEST_RESULTS_FOR_NODE,
+                path={"nodeId": node_id},
+                query={"triggerType": trigger_type},
+                timeout=timeout,
             )
         )
         return answer
 
-    def get_node(self, node_id: str) -> builtins.list[NodeDetailsItems]:
+    def get_node(self, node_id: str, *, timeout: float | None = None) -> builtins.list[NodeDetailsItems]:
         """`GET /hds/nodes/{nodeId}`.
 
         node_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: builtins.list[NodeDetailsItems] = self._drive(self._session.execute(GET_NODE, path={"nodeId": node_id}))
-        return answer
-
-    def get_organization(self, organization_id: str) -> builtins.list[OrgDetailsItems]:
-        """`GET /hds/organizations/{organizationId}`.
-
-        organization_id: string, in the path, required.
-        """
-        answer: builtins.list[OrgDetailsItems] = self._drive(
-            self._session.execute(GET_ORGANIZATION, path={"organizationId": organization_id})
+        answer: builtins.list[NodeDetailsItems] = self._drive(
+            self._session.execute(GET_NODE, path={"nodeId": node_id}, timeout=timeout)
         )
         return answer
 
-    def get_organization_database(self, organization_id: str) -> DatabaseDetailsResponse:
+    def get_organization(self, organization_id: str, *, timeout: float | None = None) -> builtins.list[OrgDetailsItems]:
+        """`GET /hds/organizations/{organizationId}`.
+
+        organization_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
+        """
+        answer: builtins.list[OrgDetailsItems] = self._drive(
+            self._session.execute(GET_ORGANIZATION, path={"organizationId": organization_id}, timeout=timeout)
+        )
+        return answer
+
+    def get_organization_database(
+        self, organization_id: str, *, timeout: float | None = None
+    ) -> DatabaseDetailsResponse:
         """`GET /hds/organizations/{organizationId}/database`.
 
         organization_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: DatabaseDetailsResponse = self._drive(
-            self._session.execute(GET_ORGANIZATION_DATABASE, path={"organizationId": organization_id})
+            self._session.execute(GET_ORGANIZATION_DATABASE, path={"organizationId": organization_id}, timeout=timeout)
         )
         return answer

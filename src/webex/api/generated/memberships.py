@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webex.api.generated.models import Membership
+from webex.models.generated.messaging import Membership
 from webex.api.operation import UNSET, Operation, Unset
 from webex.api.paging import AsyncPages, Pages
 from webex.api.resource import AsyncResource, Resource
@@ -25,23 +25,29 @@ class AsyncMemberships(AsyncResource):
         room_id: str | Unset = UNSET,
         person_id: str | Unset = UNSET,
         person_email: str | Unset = UNSET,
+        after: str | None = None,
         limit: int | None = None,
         page_size: int | None = None,
+        timeout: float | None = None,
     ) -> AsyncPages[Membership]:
         """`GET /memberships`.
 
         room_id: string, in the query.
         person_id: string, in the query.
         person_email: string, in the query.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
         return AsyncPages(
             self._session,
             LIST,
             query={"roomId": room_id, "personId": person_id, "personEmail": person_email},
+            after=after,
             limit=limit,
             page_size=page_size,
+            timeout=timeout,
         )
 
     async def create(
@@ -51,6 +57,7 @@ class AsyncMemberships(AsyncResource):
         person_id: str | None | Unset = UNSET,
         person_email: str | None | Unset = UNSET,
         is_moderator: bool | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Membership:
         """`POST /memberships`.
 
@@ -58,41 +65,49 @@ class AsyncMemberships(AsyncResource):
         person_id: string, in the body.
         person_email: string, in the body.
         is_moderator: boolean, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Membership = await self._session.execute(
             CREATE,
             body={"roomId": room_id, "personId": person_id, "personEmail": person_email, "isModerator": is_moderator},
+            timeout=timeout,
         )
         return answer
 
-    async def get(self, membership_id: str) -> Membership:
+    async def get(self, membership_id: str, *, timeout: float | None = None) -> Membership:
         """`GET /memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Membership = await self._session.execute(GET, path={"membershipId": membership_id})
+        answer: Membership = await self._session.execute(GET, path={"membershipId": membership_id}, timeout=timeout)
         return answer
 
-    async def update(self, membership_id: str, *, is_moderator: bool, is_room_hidden: bool) -> Membership:
+    async def update(
+        self, membership_id: str, *, is_moderator: bool, is_room_hidden: bool, timeout: float | None = None
+    ) -> Membership:
         """`PUT /memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
         is_moderator: boolean, in the body, required.
         is_room_hidden: boolean, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Membership = await self._session.execute(
             UPDATE,
             path={"membershipId": membership_id},
             body={"isModerator": is_moderator, "isRoomHidden": is_room_hidden},
+            timeout=timeout,
         )
         return answer
 
-    async def delete(self, membership_id: str) -> None:
+    async def delete(self, membership_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        await self._session.execute(DELETE, path={"membershipId": membership_id})
+        await self._session.execute(DELETE, path={"membershipId": membership_id}, timeout=timeout)
 
 
 class Memberships(Resource):
@@ -104,23 +119,29 @@ class Memberships(Resource):
         room_id: str | Unset = UNSET,
         person_id: str | Unset = UNSET,
         person_email: str | Unset = UNSET,
+        after: str | None = None,
         limit: int | None = None,
         page_size: int | None = None,
+        timeout: float | None = None,
     ) -> Pages[Membership]:
         """`GET /memberships`.
 
         room_id: string, in the query.
         person_id: string, in the query.
         person_email: string, in the query.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
         return Pages(
             self._session,
             LIST,
             query={"roomId": room_id, "personId": person_id, "personEmail": person_email},
+            after=after,
             limit=limit,
             page_size=page_size,
+            timeout=timeout,
         )
 
     def create(
@@ -130,6 +151,7 @@ class Memberships(Resource):
         person_id: str | None | Unset = UNSET,
         person_email: str | None | Unset = UNSET,
         is_moderator: bool | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Membership:
         """`POST /memberships`.
 
@@ -137,6 +159,7 @@ class Memberships(Resource):
         person_id: string, in the body.
         person_email: string, in the body.
         is_moderator: boolean, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Membership = self._drive(
             self._session.execute(
@@ -147,37 +170,46 @@ class Memberships(Resource):
                     "personEmail": person_email,
                     "isModerator": is_moderator,
                 },
+                timeout=timeout,
             )
         )
         return answer
 
-    def get(self, membership_id: str) -> Membership:
+    def get(self, membership_id: str, *, timeout: float | None = None) -> Membership:
         """`GET /memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Membership = self._drive(self._session.execute(GET, path={"membershipId": membership_id}))
+        answer: Membership = self._drive(
+            self._session.execute(GET, path={"membershipId": membership_id}, timeout=timeout)
+        )
         return answer
 
-    def update(self, membership_id: str, *, is_moderator: bool, is_room_hidden: bool) -> Membership:
+    def update(
+        self, membership_id: str, *, is_moderator: bool, is_room_hidden: bool, timeout: float | None = None
+    ) -> Membership:
         """`PUT /memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
         is_moderator: boolean, in the body, required.
         is_room_hidden: boolean, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Membership = self._drive(
             self._session.execute(
                 UPDATE,
                 path={"membershipId": membership_id},
                 body={"isModerator": is_moderator, "isRoomHidden": is_room_hidden},
+                timeout=timeout,
             )
         )
         return answer
 
-    def delete(self, membership_id: str) -> None:
+    def delete(self, membership_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        self._drive(self._session.execute(DELETE, path={"membershipId": membership_id}))
+        self._drive(self._session.execute(DELETE, path={"membershipId": membership_id}, timeout=timeout))

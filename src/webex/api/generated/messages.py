@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from webex.api.generated.models import Message
+from webex.models.generated.messaging import Message
 from webex.api.operation import UNSET, Operation, Unset
 from webex.api.paging import AsyncPages, Pages
 from webex.api.resource import AsyncResource, Resource
@@ -31,8 +31,10 @@ class AsyncMessages(AsyncResource):
         mentioned_people: Sequence[str] | Unset = UNSET,
         before: datetime | str | Unset = UNSET,
         before_message: str | Unset = UNSET,
+        after: str | None = None,
         limit: int | None = None,
         page_size: int | None = None,
+        timeout: float | None = None,
     ) -> AsyncPages[Message]:
         """`GET /messages`.
 
@@ -41,8 +43,10 @@ class AsyncMessages(AsyncResource):
         mentioned_people: list of string, in the query.
         before: timestamp, in the query.
         before_message: string, in the query.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 50.
+        timeout: seconds for each page, instead of the client's.
         """
         return AsyncPages(
             self._session,
@@ -54,8 +58,10 @@ class AsyncMessages(AsyncResource):
                 "before": before,
                 "beforeMessage": before_message,
             },
+            after=after,
             limit=limit,
             page_size=page_size,
+            timeout=timeout,
         )
 
     def list_direct(
@@ -64,32 +70,45 @@ class AsyncMessages(AsyncResource):
         parent_id: str | Unset = UNSET,
         person_id: str | Unset = UNSET,
         person_email: str | Unset = UNSET,
+        after: str | None = None,
         limit: int | None = None,
+        timeout: float | None = None,
     ) -> AsyncPages[Message]:
         """`GET /messages/direct`.
 
         parent_id: string, in the query.
         person_id: string, in the query.
         person_email: string, in the query.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
+        timeout: seconds for each page, instead of the client's.
         """
         return AsyncPages(
             self._session,
             LIST_DIRECT,
             query={"parentId": parent_id, "personId": person_id, "personEmail": person_email},
+            after=after,
             limit=limit,
+            timeout=timeout,
         )
 
-    async def get(self, message_id: str) -> Message:
+    async def get(self, message_id: str, *, timeout: float | None = None) -> Message:
         """`GET /messages/{messageId}`.
 
         message_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Message = await self._session.execute(GET, path={"messageId": message_id})
+        answer: Message = await self._session.execute(GET, path={"messageId": message_id}, timeout=timeout)
         return answer
 
     async def update(
-        self, message_id: str, *, room_id: str, text: str | None | Unset = UNSET, markdown: str | None | Unset = UNSET
+        self,
+        message_id: str,
+        *,
+        room_id: str,
+        text: str | None | Unset = UNSET,
+        markdown: str | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Message:
         """`PUT /messages/{messageId}`.
 
@@ -97,18 +116,23 @@ class AsyncMessages(AsyncResource):
         room_id: string, in the body, required.
         text: string, in the body.
         markdown: string, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Message = await self._session.execute(
-            UPDATE, path={"messageId": message_id}, body={"roomId": room_id, "text": text, "markdown": markdown}
+            UPDATE,
+            path={"messageId": message_id},
+            body={"roomId": room_id, "text": text, "markdown": markdown},
+            timeout=timeout,
         )
         return answer
 
-    async def delete(self, message_id: str) -> None:
+    async def delete(self, message_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /messages/{messageId}`.
 
         message_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        await self._session.execute(DELETE, path={"messageId": message_id})
+        await self._session.execute(DELETE, path={"messageId": message_id}, timeout=timeout)
 
 
 class Messages(Resource):
@@ -122,8 +146,10 @@ class Messages(Resource):
         mentioned_people: Sequence[str] | Unset = UNSET,
         before: datetime | str | Unset = UNSET,
         before_message: str | Unset = UNSET,
+        after: str | None = None,
         limit: int | None = None,
         page_size: int | None = None,
+        timeout: float | None = None,
     ) -> Pages[Message]:
         """`GET /messages`.
 
@@ -132,8 +158,10 @@ class Messages(Resource):
         mentioned_people: list of string, in the query.
         before: timestamp, in the query.
         before_message: string, in the query.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 50.
+        timeout: seconds for each page, instead of the client's.
         """
         return Pages(
             self._session,
@@ -145,8 +173,10 @@ class Messages(Resource):
                 "before": before,
                 "beforeMessage": before_message,
             },
+            after=after,
             limit=limit,
             page_size=page_size,
+            timeout=timeout,
         )
 
     def list_direct(
@@ -155,32 +185,45 @@ class Messages(Resource):
         parent_id: str | Unset = UNSET,
         person_id: str | Unset = UNSET,
         person_email: str | Unset = UNSET,
+        after: str | None = None,
         limit: int | None = None,
+        timeout: float | None = None,
     ) -> Pages[Message]:
         """`GET /messages/direct`.
 
         parent_id: string, in the query.
         person_id: string, in the query.
         person_email: string, in the query.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
+        timeout: seconds for each page, instead of the client's.
         """
         return Pages(
             self._session,
             LIST_DIRECT,
             query={"parentId": parent_id, "personId": person_id, "personEmail": person_email},
+            after=after,
             limit=limit,
+            timeout=timeout,
         )
 
-    def get(self, message_id: str) -> Message:
+    def get(self, message_id: str, *, timeout: float | None = None) -> Message:
         """`GET /messages/{messageId}`.
 
         message_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Message = self._drive(self._session.execute(GET, path={"messageId": message_id}))
+        answer: Message = self._drive(self._session.execute(GET, path={"messageId": message_id}, timeout=timeout))
         return answer
 
     def update(
-        self, message_id: str, *, room_id: str, text: str | None | Unset = UNSET, markdown: str | None | Unset = UNSET
+        self,
+        message_id: str,
+        *,
+        room_id: str,
+        text: str | None | Unset = UNSET,
+        markdown: str | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Message:
         """`PUT /messages/{messageId}`.
 
@@ -188,17 +231,22 @@ class Messages(Resource):
         room_id: string, in the body, required.
         text: string, in the body.
         markdown: string, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Message = self._drive(
             self._session.execute(
-                UPDATE, path={"messageId": message_id}, body={"roomId": room_id, "text": text, "markdown": markdown}
+                UPDATE,
+                path={"messageId": message_id},
+                body={"roomId": room_id, "text": text, "markdown": markdown},
+                timeout=timeout,
             )
         )
         return answer
 
-    def delete(self, message_id: str) -> None:
+    def delete(self, message_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /messages/{messageId}`.
 
         message_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        self._drive(self._session.execute(DELETE, path={"messageId": message_id}))
+        self._drive(self._session.execute(DELETE, path={"messageId": message_id}, timeout=timeout))

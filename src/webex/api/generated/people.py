@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from webex.api.generated.models import Person
+from webex.models.generated.messaging import Person
 from webex.api.operation import UNSET, Operation, Unset
 from webex.api.paging import AsyncPages, Pages
 from webex.api.resource import AsyncResource, Resource
 
 __all__ = ["AsyncPeople", "People"]
 
-ME = Operation("GET", "/people/me", returns=Person)
+ME = Operation("GET", "/people/me", returns=Person, shared=True)
 LIST = Operation("GET", "/people", items=Person)
 CREATE = Operation("POST", "/people", returns=Person)
-GET = Operation("GET", "/people/{personId}", returns=Person)
+GET = Operation("GET", "/people/{personId}", returns=Person, shared=True)
 UPDATE = Operation("PUT", "/people/{personId}", returns=Person)
 DELETE = Operation("DELETE", "/people/{personId}")
 
@@ -23,12 +23,13 @@ DELETE = Operation("DELETE", "/people/{personId}")
 class AsyncPeople(AsyncResource):
     """`client.people`, in event-loop style."""
 
-    async def me(self, *, calling_data: bool | Unset = UNSET) -> Person:
+    async def me(self, *, calling_data: bool | Unset = UNSET, timeout: float | None = None) -> Person:
         """`GET /people/me`.
 
         calling_data: boolean, in the query, default False.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Person = await self._session.execute(ME, query={"callingData": calling_data})
+        answer: Person = await self._session.execute(ME, query={"callingData": calling_data}, timeout=timeout)
         return answer
 
     def list(
@@ -42,8 +43,10 @@ class AsyncPeople(AsyncResource):
         calling_data: bool | Unset = UNSET,
         location_id: str | Unset = UNSET,
         exclude_status: bool | Unset = UNSET,
+        after: str | None = None,
         limit: int | None = None,
         page_size: int | None = None,
+        timeout: float | None = None,
     ) -> AsyncPages[Person]:
         """`GET /people`.
 
@@ -55,8 +58,10 @@ class AsyncPeople(AsyncResource):
         calling_data: boolean, in the query, default False.
         location_id: string, in the query.
         exclude_status: boolean, in the query, default False.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
         return AsyncPages(
             self._session,
@@ -71,8 +76,10 @@ class AsyncPeople(AsyncResource):
                 "locationId": location_id,
                 "excludeStatus": exclude_status,
             },
+            after=after,
             limit=limit,
             page_size=page_size,
+            timeout=timeout,
         )
 
     async def create(
@@ -97,6 +104,7 @@ class AsyncPeople(AsyncResource):
         title: str | None | Unset = UNSET,
         addresses: Sequence[Mapping[str, Any]] | None | Unset = UNSET,
         site_urls: Sequence[str] | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Person:
         """`POST /people`.
 
@@ -119,6 +127,7 @@ class AsyncPeople(AsyncResource):
         title: string, in the body.
         addresses: list of object, in the body.
         site_urls: list of string, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Person = await self._session.execute(
             CREATE,
@@ -142,17 +151,19 @@ class AsyncPeople(AsyncResource):
                 "addresses": addresses,
                 "siteUrls": site_urls,
             },
+            timeout=timeout,
         )
         return answer
 
-    async def get(self, person_id: str, *, calling_data: bool | Unset = UNSET) -> Person:
+    async def get(self, person_id: str, *, calling_data: bool | Unset = UNSET, timeout: float | None = None) -> Person:
         """`GET /people/{personId}`.
 
         person_id: string, in the path, required.
         calling_data: boolean, in the query, default False.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Person = await self._session.execute(
-            GET, path={"personId": person_id}, query={"callingData": calling_data}
+            GET, path={"personId": person_id}, query={"callingData": calling_data}, timeout=timeout
         )
         return answer
 
@@ -182,6 +193,7 @@ class AsyncPeople(AsyncResource):
         addresses: Sequence[Mapping[str, Any]] | None | Unset = UNSET,
         site_urls: Sequence[str] | None | Unset = UNSET,
         login_enabled: bool | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Person:
         """`PUT /people/{personId}`.
 
@@ -208,6 +220,7 @@ class AsyncPeople(AsyncResource):
         addresses: list of object, in the body.
         site_urls: list of string, in the body.
         login_enabled: boolean, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Person = await self._session.execute(
             UPDATE,
@@ -234,26 +247,29 @@ class AsyncPeople(AsyncResource):
                 "siteUrls": site_urls,
                 "loginEnabled": login_enabled,
             },
+            timeout=timeout,
         )
         return answer
 
-    async def delete(self, person_id: str) -> None:
+    async def delete(self, person_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /people/{personId}`.
 
         person_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        await self._session.execute(DELETE, path={"personId": person_id})
+        await self._session.execute(DELETE, path={"personId": person_id}, timeout=timeout)
 
 
 class People(Resource):
     """`client.people`, in blocking style."""
 
-    def me(self, *, calling_data: bool | Unset = UNSET) -> Person:
+    def me(self, *, calling_data: bool | Unset = UNSET, timeout: float | None = None) -> Person:
         """`GET /people/me`.
 
         calling_data: boolean, in the query, default False.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Person = self._drive(self._session.execute(ME, query={"callingData": calling_data}))
+        answer: Person = self._drive(self._session.execute(ME, query={"callingData": calling_data}, timeout=timeout))
         return answer
 
     def list(
@@ -267,8 +283,10 @@ class People(Resource):
         calling_data: bool | Unset = UNSET,
         location_id: str | Unset = UNSET,
         exclude_status: bool | Unset = UNSET,
+        after: str | None = None,
         limit: int | None = None,
         page_size: int | None = None,
+        timeout: float | None = None,
     ) -> Pages[Person]:
         """`GET /people`.
 
@@ -280,8 +298,10 @@ class People(Resource):
         calling_data: boolean, in the query, default False.
         location_id: string, in the query.
         exclude_status: boolean, in the query, default False.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
         return Pages(
             self._session,
@@ -296,8 +316,10 @@ class People(Resource):
                 "locationId": location_id,
                 "excludeStatus": exclude_status,
             },
+            after=after,
             limit=limit,
             page_size=page_size,
+            timeout=timeout,
         )
 
     def create(
@@ -322,6 +344,7 @@ class People(Resource):
         title: str | None | Unset = UNSET,
         addresses: Sequence[Mapping[str, Any]] | None | Unset = UNSET,
         site_urls: Sequence[str] | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Person:
         """`POST /people`.
 
@@ -344,6 +367,7 @@ class People(Resource):
         title: string, in the body.
         addresses: list of object, in the body.
         site_urls: list of string, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Person = self._drive(
             self._session.execute(
@@ -368,18 +392,22 @@ class People(Resource):
                     "addresses": addresses,
                     "siteUrls": site_urls,
                 },
+                timeout=timeout,
             )
         )
         return answer
 
-    def get(self, person_id: str, *, calling_data: bool | Unset = UNSET) -> Person:
+    def get(self, person_id: str, *, calling_data: bool | Unset = UNSET, timeout: float | None = None) -> Person:
         """`GET /people/{personId}`.
 
         person_id: string, in the path, required.
         calling_data: boolean, in the query, default False.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Person = self._drive(
-            self._session.execute(GET, path={"personId": person_id}, query={"callingData": calling_data})
+            self._session.execute(
+                GET, path={"personId": person_id}, query={"callingData": calling_data}, timeout=timeout
+            )
         )
         return answer
 
@@ -409,6 +437,7 @@ class People(Resource):
         addresses: Sequence[Mapping[str, Any]] | None | Unset = UNSET,
         site_urls: Sequence[str] | None | Unset = UNSET,
         login_enabled: bool | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Person:
         """`PUT /people/{personId}`.
 
@@ -435,6 +464,7 @@ class People(Resource):
         addresses: list of object, in the body.
         site_urls: list of string, in the body.
         login_enabled: boolean, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Person = self._drive(
             self._session.execute(
@@ -462,13 +492,15 @@ class People(Resource):
                     "siteUrls": site_urls,
                     "loginEnabled": login_enabled,
                 },
+                timeout=timeout,
             )
         )
         return answer
 
-    def delete(self, person_id: str) -> None:
+    def delete(self, person_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /people/{personId}`.
 
         person_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        self._drive(self._session.execute(DELETE, path={"personId": person_id}))
+        self._drive(self._session.execute(DELETE, path={"personId": person_id}, timeout=timeout))

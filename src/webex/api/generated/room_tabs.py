@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webex.api.generated.models import RoomTab
+from webex.models.generated.messaging import RoomTab
 from webex.api.operation import UNSET, Operation, Unset
 from webex.api.paging import AsyncPages, Pages
 from webex.api.resource import AsyncResource, Resource
@@ -19,108 +19,136 @@ DELETE = Operation("DELETE", "/room/tabs/{id}")
 class AsyncRoomTabs(AsyncResource):
     """`client.room_tabs`, in event-loop style."""
 
-    def list(self, *, room_id: str, limit: int | None = None) -> AsyncPages[RoomTab]:
+    def list(
+        self, *, room_id: str, after: str | None = None, limit: int | None = None, timeout: float | None = None
+    ) -> AsyncPages[RoomTab]:
         """`GET /room/tabs`.
 
         room_id: string, in the query, required.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
+        timeout: seconds for each page, instead of the client's.
         """
-        return AsyncPages(self._session, LIST, query={"roomId": room_id}, limit=limit)
+        return AsyncPages(self._session, LIST, query={"roomId": room_id}, after=after, limit=limit, timeout=timeout)
 
-    async def create(self, *, room_id: str, content_url: str, display_name: str) -> RoomTab:
+    async def create(
+        self, *, room_id: str, content_url: str, display_name: str, timeout: float | None = None
+    ) -> RoomTab:
         """`POST /room/tabs`.
 
         room_id: string, in the body, required.
         content_url: string, in the body, required.
         display_name: string, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: RoomTab = await self._session.execute(
-            CREATE, body={"roomId": room_id, "contentUrl": content_url, "displayName": display_name}
+            CREATE, body={"roomId": room_id, "contentUrl": content_url, "displayName": display_name}, timeout=timeout
         )
         return answer
 
-    async def get(self, id: str) -> RoomTab:
+    async def get(self, id: str, *, timeout: float | None = None) -> RoomTab:
         """`GET /room/tabs/{id}`.
 
         id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: RoomTab = await self._session.execute(GET, path={"id": id})
+        answer: RoomTab = await self._session.execute(GET, path={"id": id}, timeout=timeout)
         return answer
 
-    async def update(self, id: str, *, room_id: str, content_url: str, display_name: str) -> RoomTab:
+    async def update(
+        self, id: str, *, room_id: str, content_url: str, display_name: str, timeout: float | None = None
+    ) -> RoomTab:
         """`PUT /room/tabs/{id}`.
 
         id: string, in the path, required.
         room_id: string, in the body, required.
         content_url: string, in the body, required.
         display_name: string, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: RoomTab = await self._session.execute(
-            UPDATE, path={"id": id}, body={"roomId": room_id, "contentUrl": content_url, "displayName": display_name}
+            UPDATE,
+            path={"id": id},
+            body={"roomId": room_id, "contentUrl": content_url, "displayName": display_name},
+            timeout=timeout,
         )
         return answer
 
-    async def delete(self, id: str) -> None:
+    async def delete(self, id: str, *, timeout: float | None = None) -> None:
         """`DELETE /room/tabs/{id}`.
 
         id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        await self._session.execute(DELETE, path={"id": id})
+        await self._session.execute(DELETE, path={"id": id}, timeout=timeout)
 
 
 class RoomTabs(Resource):
     """`client.room_tabs`, in blocking style."""
 
-    def list(self, *, room_id: str, limit: int | None = None) -> Pages[RoomTab]:
+    def list(
+        self, *, room_id: str, after: str | None = None, limit: int | None = None, timeout: float | None = None
+    ) -> Pages[RoomTab]:
         """`GET /room/tabs`.
 
         room_id: string, in the query, required.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
+        timeout: seconds for each page, instead of the client's.
         """
-        return Pages(self._session, LIST, query={"roomId": room_id}, limit=limit)
+        return Pages(self._session, LIST, query={"roomId": room_id}, after=after, limit=limit, timeout=timeout)
 
-    def create(self, *, room_id: str, content_url: str, display_name: str) -> RoomTab:
+    def create(self, *, room_id: str, content_url: str, display_name: str, timeout: float | None = None) -> RoomTab:
         """`POST /room/tabs`.
 
         room_id: string, in the body, required.
         content_url: string, in the body, required.
         display_name: string, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: RoomTab = self._drive(
             self._session.execute(
-                CREATE, body={"roomId": room_id, "contentUrl": content_url, "displayName": display_name}
+                CREATE,
+                body={"roomId": room_id, "contentUrl": content_url, "displayName": display_name},
+                timeout=timeout,
             )
         )
         return answer
 
-    def get(self, id: str) -> RoomTab:
+    def get(self, id: str, *, timeout: float | None = None) -> RoomTab:
         """`GET /room/tabs/{id}`.
 
         id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: RoomTab = self._drive(self._session.execute(GET, path={"id": id}))
+        answer: RoomTab = self._drive(self._session.execute(GET, path={"id": id}, timeout=timeout))
         return answer
 
-    def update(self, id: str, *, room_id: str, content_url: str, display_name: str) -> RoomTab:
+    def update(
+        self, id: str, *, room_id: str, content_url: str, display_name: str, timeout: float | None = None
+    ) -> RoomTab:
         """`PUT /room/tabs/{id}`.
 
         id: string, in the path, required.
         room_id: string, in the body, required.
         content_url: string, in the body, required.
         display_name: string, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: RoomTab = self._drive(
             self._session.execute(
                 UPDATE,
                 path={"id": id},
                 body={"roomId": room_id, "contentUrl": content_url, "displayName": display_name},
+                timeout=timeout,
             )
         )
         return answer
 
-    def delete(self, id: str) -> None:
+    def delete(self, id: str, *, timeout: float | None = None) -> None:
         """`DELETE /room/tabs/{id}`.
 
         id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        self._drive(self._session.execute(DELETE, path={"id": id}))
+        self._drive(self._session.execute(DELETE, path={"id": id}, timeout=timeout))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from webex.api.generated.models import Room, RoomMeetingDetails
+from webex.models.generated.messaging import Room, RoomMeetingDetails
 from webex.api.operation import UNSET, Operation, Unset
 from webex.api.paging import AsyncPages, Pages
 from webex.api.resource import AsyncResource, Resource
@@ -32,8 +32,10 @@ class AsyncRooms(AsyncResource):
         from_: datetime | str | Unset = UNSET,
         to: datetime | str | Unset = UNSET,
         sort_by: Literal["id", "lastactivity", "created"] | str | Unset = UNSET,
+        after: str | None = None,
         limit: int | None = None,
         page_size: int | None = None,
+        timeout: float | None = None,
     ) -> AsyncPages[Room]:
         """`GET /rooms`.
 
@@ -43,8 +45,10 @@ class AsyncRooms(AsyncResource):
         from_: timestamp, in the query.
         to: timestamp, in the query.
         sort_by: string, in the query, one of id, lastactivity, created.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
         return AsyncPages(
             self._session,
@@ -57,8 +61,10 @@ class AsyncRooms(AsyncResource):
                 "to": to,
                 "sortBy": sort_by,
             },
+            after=after,
             limit=limit,
             page_size=page_size,
+            timeout=timeout,
         )
 
     async def create(
@@ -71,6 +77,7 @@ class AsyncRooms(AsyncResource):
         is_public: bool | None | Unset = UNSET,
         description: str | None | Unset = UNSET,
         is_announcement_only: bool | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Room:
         """`POST /rooms`.
 
@@ -81,6 +88,7 @@ class AsyncRooms(AsyncResource):
         is_public: boolean, in the body.
         description: string, in the body.
         is_announcement_only: boolean, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Room = await self._session.execute(
             CREATE,
@@ -93,15 +101,17 @@ class AsyncRooms(AsyncResource):
                 "description": description,
                 "isAnnouncementOnly": is_announcement_only,
             },
+            timeout=timeout,
         )
         return answer
 
-    async def get(self, room_id: str) -> Room:
+    async def get(self, room_id: str, *, timeout: float | None = None) -> Room:
         """`GET /rooms/{roomId}`.
 
         room_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Room = await self._session.execute(GET, path={"roomId": room_id})
+        answer: Room = await self._session.execute(GET, path={"roomId": room_id}, timeout=timeout)
         return answer
 
     async def update(
@@ -116,6 +126,7 @@ class AsyncRooms(AsyncResource):
         description: str | None | Unset = UNSET,
         is_announcement_only: bool | None | Unset = UNSET,
         is_read_only: bool | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Room:
         """`PUT /rooms/{roomId}`.
 
@@ -128,6 +139,7 @@ class AsyncRooms(AsyncResource):
         description: string, in the body.
         is_announcement_only: boolean, in the body.
         is_read_only: boolean, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Room = await self._session.execute(
             UPDATE,
@@ -142,22 +154,27 @@ class AsyncRooms(AsyncResource):
                 "isAnnouncementOnly": is_announcement_only,
                 "isReadOnly": is_read_only,
             },
+            timeout=timeout,
         )
         return answer
 
-    async def delete(self, room_id: str) -> None:
+    async def delete(self, room_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /rooms/{roomId}`.
 
         room_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        await self._session.execute(DELETE, path={"roomId": room_id})
+        await self._session.execute(DELETE, path={"roomId": room_id}, timeout=timeout)
 
-    async def get_meeting_info(self, room_id: str) -> RoomMeetingDetails:
+    async def get_meeting_info(self, room_id: str, *, timeout: float | None = None) -> RoomMeetingDetails:
         """`GET /rooms/{roomId}/meetingInfo`.
 
         room_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: RoomMeetingDetails = await self._session.execute(GET_MEETING_INFO, path={"roomId": room_id})
+        answer: RoomMeetingDetails = await self._session.execute(
+            GET_MEETING_INFO, path={"roomId": room_id}, timeout=timeout
+        )
         return answer
 
 
@@ -173,8 +190,10 @@ class Rooms(Resource):
         from_: datetime | str | Unset = UNSET,
         to: datetime | str | Unset = UNSET,
         sort_by: Literal["id", "lastactivity", "created"] | str | Unset = UNSET,
+        after: str | None = None,
         limit: int | None = None,
         page_size: int | None = None,
+        timeout: float | None = None,
     ) -> Pages[Room]:
         """`GET /rooms`.
 
@@ -184,8 +203,10 @@ class Rooms(Resource):
         from_: timestamp, in the query.
         to: timestamp, in the query.
         sort_by: string, in the query, one of id, lastactivity, created.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
         return Pages(
             self._session,
@@ -198,8 +219,10 @@ class Rooms(Resource):
                 "to": to,
                 "sortBy": sort_by,
             },
+            after=after,
             limit=limit,
             page_size=page_size,
+            timeout=timeout,
         )
 
     def create(
@@ -212,6 +235,7 @@ class Rooms(Resource):
         is_public: bool | None | Unset = UNSET,
         description: str | None | Unset = UNSET,
         is_announcement_only: bool | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Room:
         """`POST /rooms`.
 
@@ -222,6 +246,7 @@ class Rooms(Resource):
         is_public: boolean, in the body.
         description: string, in the body.
         is_announcement_only: boolean, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Room = self._drive(
             self._session.execute(
@@ -235,16 +260,18 @@ class Rooms(Resource):
                     "description": description,
                     "isAnnouncementOnly": is_announcement_only,
                 },
+                timeout=timeout,
             )
         )
         return answer
 
-    def get(self, room_id: str) -> Room:
+    def get(self, room_id: str, *, timeout: float | None = None) -> Room:
         """`GET /rooms/{roomId}`.
 
         room_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Room = self._drive(self._session.execute(GET, path={"roomId": room_id}))
+        answer: Room = self._drive(self._session.execute(GET, path={"roomId": room_id}, timeout=timeout))
         return answer
 
     def update(
@@ -259,6 +286,7 @@ class Rooms(Resource):
         description: str | None | Unset = UNSET,
         is_announcement_only: bool | None | Unset = UNSET,
         is_read_only: bool | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Room:
         """`PUT /rooms/{roomId}`.
 
@@ -271,6 +299,7 @@ class Rooms(Resource):
         description: string, in the body.
         is_announcement_only: boolean, in the body.
         is_read_only: boolean, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Room = self._drive(
             self._session.execute(
@@ -286,21 +315,26 @@ class Rooms(Resource):
                     "isAnnouncementOnly": is_announcement_only,
                     "isReadOnly": is_read_only,
                 },
+                timeout=timeout,
             )
         )
         return answer
 
-    def delete(self, room_id: str) -> None:
+    def delete(self, room_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /rooms/{roomId}`.
 
         room_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        self._drive(self._session.execute(DELETE, path={"roomId": room_id}))
+        self._drive(self._session.execute(DELETE, path={"roomId": room_id}, timeout=timeout))
 
-    def get_meeting_info(self, room_id: str) -> RoomMeetingDetails:
+    def get_meeting_info(self, room_id: str, *, timeout: float | None = None) -> RoomMeetingDetails:
         """`GET /rooms/{roomId}/meetingInfo`.
 
         room_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: RoomMeetingDetails = self._drive(self._session.execute(GET_MEETING_INFO, path={"roomId": room_id}))
+        answer: RoomMeetingDetails = self._drive(
+            self._session.execute(GET_MEETING_INFO, path={"roomId": room_id}, timeout=timeout)
+        )
         return answer

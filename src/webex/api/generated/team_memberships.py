@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webex.api.generated.models import TeamMembership
+from webex.models.generated.messaging import TeamMembership
 from webex.api.operation import UNSET, Operation, Unset
 from webex.api.paging import AsyncPages, Pages
 from webex.api.resource import AsyncResource, Resource
@@ -20,15 +20,31 @@ class AsyncTeamMemberships(AsyncResource):
     """`client.team_memberships`, in event-loop style."""
 
     def list(
-        self, *, team_id: str, limit: int | None = None, page_size: int | None = None
+        self,
+        *,
+        team_id: str,
+        after: str | None = None,
+        limit: int | None = None,
+        page_size: int | None = None,
+        timeout: float | None = None,
     ) -> AsyncPages[TeamMembership]:
         """`GET /team/memberships`.
 
         team_id: string, in the query, required.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
-        return AsyncPages(self._session, LIST, query={"teamId": team_id}, limit=limit, page_size=page_size)
+        return AsyncPages(
+            self._session,
+            LIST,
+            query={"teamId": team_id},
+            after=after,
+            limit=limit,
+            page_size=page_size,
+            timeout=timeout,
+        )
 
     async def create(
         self,
@@ -37,6 +53,7 @@ class AsyncTeamMemberships(AsyncResource):
         person_id: str | None | Unset = UNSET,
         person_email: str | None | Unset = UNSET,
         is_moderator: bool | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> TeamMembership:
         """`POST /team/memberships`.
 
@@ -44,51 +61,74 @@ class AsyncTeamMemberships(AsyncResource):
         person_id: string, in the body.
         person_email: string, in the body.
         is_moderator: boolean, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: TeamMembership = await self._session.execute(
             CREATE,
             body={"teamId": team_id, "personId": person_id, "personEmail": person_email, "isModerator": is_moderator},
+            timeout=timeout,
         )
         return answer
 
-    async def get(self, membership_id: str) -> TeamMembership:
+    async def get(self, membership_id: str, *, timeout: float | None = None) -> TeamMembership:
         """`GET /team/memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: TeamMembership = await self._session.execute(GET, path={"membershipId": membership_id})
+        answer: TeamMembership = await self._session.execute(GET, path={"membershipId": membership_id}, timeout=timeout)
         return answer
 
-    async def update(self, membership_id: str, *, is_moderator: bool) -> TeamMembership:
+    async def update(self, membership_id: str, *, is_moderator: bool, timeout: float | None = None) -> TeamMembership:
         """`PUT /team/memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
         is_moderator: boolean, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: TeamMembership = await self._session.execute(
-            UPDATE, path={"membershipId": membership_id}, body={"isModerator": is_moderator}
+            UPDATE, path={"membershipId": membership_id}, body={"isModerator": is_moderator}, timeout=timeout
         )
         return answer
 
-    async def delete(self, membership_id: str) -> None:
+    async def delete(self, membership_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /team/memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        await self._session.execute(DELETE, path={"membershipId": membership_id})
+        await self._session.execute(DELETE, path={"membershipId": membership_id}, timeout=timeout)
 
 
 class TeamMemberships(Resource):
     """`client.team_memberships`, in blocking style."""
 
-    def list(self, *, team_id: str, limit: int | None = None, page_size: int | None = None) -> Pages[TeamMembership]:
+    def list(
+        self,
+        *,
+        team_id: str,
+        after: str | None = None,
+        limit: int | None = None,
+        page_size: int | None = None,
+        timeout: float | None = None,
+    ) -> Pages[TeamMembership]:
         """`GET /team/memberships`.
 
         team_id: string, in the query, required.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
-        return Pages(self._session, LIST, query={"teamId": team_id}, limit=limit, page_size=page_size)
+        return Pages(
+            self._session,
+            LIST,
+            query={"teamId": team_id},
+            after=after,
+            limit=limit,
+            page_size=page_size,
+            timeout=timeout,
+        )
 
     def create(
         self,
@@ -97,6 +137,7 @@ class TeamMemberships(Resource):
         person_id: str | None | Unset = UNSET,
         person_email: str | None | Unset = UNSET,
         is_moderator: bool | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> TeamMembership:
         """`POST /team/memberships`.
 
@@ -104,6 +145,7 @@ class TeamMemberships(Resource):
         person_id: string, in the body.
         person_email: string, in the body.
         is_moderator: boolean, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: TeamMembership = self._drive(
             self._session.execute(
@@ -114,32 +156,40 @@ class TeamMemberships(Resource):
                     "personEmail": person_email,
                     "isModerator": is_moderator,
                 },
+                timeout=timeout,
             )
         )
         return answer
 
-    def get(self, membership_id: str) -> TeamMembership:
+    def get(self, membership_id: str, *, timeout: float | None = None) -> TeamMembership:
         """`GET /team/memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: TeamMembership = self._drive(self._session.execute(GET, path={"membershipId": membership_id}))
+        answer: TeamMembership = self._drive(
+            self._session.execute(GET, path={"membershipId": membership_id}, timeout=timeout)
+        )
         return answer
 
-    def update(self, membership_id: str, *, is_moderator: bool) -> TeamMembership:
+    def update(self, membership_id: str, *, is_moderator: bool, timeout: float | None = None) -> TeamMembership:
         """`PUT /team/memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
         is_moderator: boolean, in the body, required.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: TeamMembership = self._drive(
-            self._session.execute(UPDATE, path={"membershipId": membership_id}, body={"isModerator": is_moderator})
+            self._session.execute(
+                UPDATE, path={"membershipId": membership_id}, body={"isModerator": is_moderator}, timeout=timeout
+            )
         )
         return answer
 
-    def delete(self, membership_id: str) -> None:
+    def delete(self, membership_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /team/memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        self._drive(self._session.execute(DELETE, path={"membershipId": membership_id}))
+        self._drive(self._session.execute(DELETE, path={"membershipId": membership_id}, timeout=timeout))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webex.api.generated.models import Team
+from webex.models.generated.messaging import Team
 from webex.api.operation import UNSET, Operation, Unset
 from webex.api.paging import AsyncPages, Pages
 from webex.api.resource import AsyncResource, Resource
@@ -19,98 +19,136 @@ DELETE = Operation("DELETE", "/teams/{teamId}")
 class AsyncTeams(AsyncResource):
     """`client.teams`, in event-loop style."""
 
-    def list(self, *, limit: int | None = None, page_size: int | None = None) -> AsyncPages[Team]:
+    def list(
+        self,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        page_size: int | None = None,
+        timeout: float | None = None,
+    ) -> AsyncPages[Team]:
         """`GET /teams`.
 
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
-        return AsyncPages(self._session, LIST, limit=limit, page_size=page_size)
+        return AsyncPages(self._session, LIST, after=after, limit=limit, page_size=page_size, timeout=timeout)
 
-    async def create(self, *, name: str, description: str | None | Unset = UNSET) -> Team:
+    async def create(self, *, name: str, description: str | None | Unset = UNSET, timeout: float | None = None) -> Team:
         """`POST /teams`.
 
         name: string, in the body, required.
         description: string, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Team = await self._session.execute(CREATE, body={"name": name, "description": description})
+        answer: Team = await self._session.execute(
+            CREATE, body={"name": name, "description": description}, timeout=timeout
+        )
         return answer
 
-    async def get(self, team_id: str, *, description: str | Unset = UNSET) -> Team:
+    async def get(self, team_id: str, *, description: str | Unset = UNSET, timeout: float | None = None) -> Team:
         """`GET /teams/{teamId}`.
 
         team_id: string, in the path, required.
         description: string, in the query.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Team = await self._session.execute(GET, path={"teamId": team_id}, query={"description": description})
+        answer: Team = await self._session.execute(
+            GET, path={"teamId": team_id}, query={"description": description}, timeout=timeout
+        )
         return answer
 
-    async def update(self, team_id: str, *, name: str, description: str | None | Unset = UNSET) -> Team:
+    async def update(
+        self, team_id: str, *, name: str, description: str | None | Unset = UNSET, timeout: float | None = None
+    ) -> Team:
         """`PUT /teams/{teamId}`.
 
         team_id: string, in the path, required.
         name: string, in the body, required.
         description: string, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Team = await self._session.execute(
-            UPDATE, path={"teamId": team_id}, body={"name": name, "description": description}
+            UPDATE, path={"teamId": team_id}, body={"name": name, "description": description}, timeout=timeout
         )
         return answer
 
-    async def delete(self, team_id: str) -> None:
+    async def delete(self, team_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /teams/{teamId}`.
 
         team_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        await self._session.execute(DELETE, path={"teamId": team_id})
+        await self._session.execute(DELETE, path={"teamId": team_id}, timeout=timeout)
 
 
 class Teams(Resource):
     """`client.teams`, in blocking style."""
 
-    def list(self, *, limit: int | None = None, page_size: int | None = None) -> Pages[Team]:
+    def list(
+        self,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        page_size: int | None = None,
+        timeout: float | None = None,
+    ) -> Pages[Team]:
         """`GET /teams`.
 
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
-        return Pages(self._session, LIST, limit=limit, page_size=page_size)
+        return Pages(self._session, LIST, after=after, limit=limit, page_size=page_size, timeout=timeout)
 
-    def create(self, *, name: str, description: str | None | Unset = UNSET) -> Team:
+    def create(self, *, name: str, description: str | None | Unset = UNSET, timeout: float | None = None) -> Team:
         """`POST /teams`.
 
         name: string, in the body, required.
         description: string, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Team = self._drive(self._session.execute(CREATE, body={"name": name, "description": description}))
+        answer: Team = self._drive(
+            self._session.execute(CREATE, body={"name": name, "description": description}, timeout=timeout)
+        )
         return answer
 
-    def get(self, team_id: str, *, description: str | Unset = UNSET) -> Team:
+    def get(self, team_id: str, *, description: str | Unset = UNSET, timeout: float | None = None) -> Team:
         """`GET /teams/{teamId}`.
 
         team_id: string, in the path, required.
         description: string, in the query.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Team = self._drive(
-            self._session.execute(GET, path={"teamId": team_id}, query={"description": description})
+            self._session.execute(GET, path={"teamId": team_id}, query={"description": description}, timeout=timeout)
         )
         return answer
 
-    def update(self, team_id: str, *, name: str, description: str | None | Unset = UNSET) -> Team:
+    def update(
+        self, team_id: str, *, name: str, description: str | None | Unset = UNSET, timeout: float | None = None
+    ) -> Team:
         """`PUT /teams/{teamId}`.
 
         team_id: string, in the path, required.
         name: string, in the body, required.
         description: string, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Team = self._drive(
-            self._session.execute(UPDATE, path={"teamId": team_id}, body={"name": name, "description": description})
+            self._session.execute(
+                UPDATE, path={"teamId": team_id}, body={"name": name, "description": description}, timeout=timeout
+            )
         )
         return answer
 
-    def delete(self, team_id: str) -> None:
+    def delete(self, team_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /teams/{teamId}`.
 
         team_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        self._drive(self._session.execute(DELETE, path={"teamId": team_id}))
+        self._drive(self._session.execute(DELETE, path={"teamId": team_id}, timeout=timeout))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from webex.api.generated.models import Webhook
+from webex.models.generated.messaging import Webhook
 from webex.api.operation import UNSET, Operation, Unset
 from webex.api.paging import AsyncPages, Pages
 from webex.api.resource import AsyncResource, Resource
@@ -22,15 +22,31 @@ class AsyncWebhooks(AsyncResource):
     """`client.webhooks`, in event-loop style."""
 
     def list(
-        self, *, owned_by: str | Unset = UNSET, limit: int | None = None, page_size: int | None = None
+        self,
+        *,
+        owned_by: str | Unset = UNSET,
+        after: str | None = None,
+        limit: int | None = None,
+        page_size: int | None = None,
+        timeout: float | None = None,
     ) -> AsyncPages[Webhook]:
         """`GET /webhooks`.
 
         owned_by: string, in the query.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
-        return AsyncPages(self._session, LIST, query={"ownedBy": owned_by}, limit=limit, page_size=page_size)
+        return AsyncPages(
+            self._session,
+            LIST,
+            query={"ownedBy": owned_by},
+            after=after,
+            limit=limit,
+            page_size=page_size,
+            timeout=timeout,
+        )
 
     async def create(
         self,
@@ -73,6 +89,7 @@ class AsyncWebhooks(AsyncResource):
         filter: str | None | Unset = UNSET,
         secret: str | None | Unset = UNSET,
         owned_by: str | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Webhook:
         """`POST /webhooks`.
 
@@ -83,6 +100,7 @@ class AsyncWebhooks(AsyncResource):
         filter: string, in the body.
         secret: string, in the body.
         owned_by: string, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Webhook = await self._session.execute(
             CREATE,
@@ -95,15 +113,17 @@ class AsyncWebhooks(AsyncResource):
                 "secret": secret,
                 "ownedBy": owned_by,
             },
+            timeout=timeout,
         )
         return answer
 
-    async def get(self, webhook_id: str) -> Webhook:
+    async def get(self, webhook_id: str, *, timeout: float | None = None) -> Webhook:
         """`GET /webhooks/{webhookId}`.
 
         webhook_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Webhook = await self._session.execute(GET, path={"webhookId": webhook_id})
+        answer: Webhook = await self._session.execute(GET, path={"webhookId": webhook_id}, timeout=timeout)
         return answer
 
     async def update(
@@ -115,6 +135,7 @@ class AsyncWebhooks(AsyncResource):
         secret: str | None | Unset = UNSET,
         owned_by: str | None | Unset = UNSET,
         status: Literal["active"] | str | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Webhook:
         """`PUT /webhooks/{webhookId}`.
 
@@ -124,35 +145,54 @@ class AsyncWebhooks(AsyncResource):
         secret: string, in the body.
         owned_by: string, in the body.
         status: string, in the body, one of active.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Webhook = await self._session.execute(
             UPDATE,
             path={"webhookId": webhook_id},
             body={"name": name, "targetUrl": target_url, "secret": secret, "ownedBy": owned_by, "status": status},
+            timeout=timeout,
         )
         return answer
 
-    async def delete(self, webhook_id: str) -> None:
+    async def delete(self, webhook_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /webhooks/{webhookId}`.
 
         webhook_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        await self._session.execute(DELETE, path={"webhookId": webhook_id})
+        await self._session.execute(DELETE, path={"webhookId": webhook_id}, timeout=timeout)
 
 
 class Webhooks(Resource):
     """`client.webhooks`, in blocking style."""
 
     def list(
-        self, *, owned_by: str | Unset = UNSET, limit: int | None = None, page_size: int | None = None
+        self,
+        *,
+        owned_by: str | Unset = UNSET,
+        after: str | None = None,
+        limit: int | None = None,
+        page_size: int | None = None,
+        timeout: float | None = None,
     ) -> Pages[Webhook]:
         """`GET /webhooks`.
 
         owned_by: string, in the query.
+        after: the `cursor` of a page, to go on behind it.
         limit: how many items in all; without it all of them, fetched as you go.
         page_size: how many items a page (`max` in the query), default 100.
+        timeout: seconds for each page, instead of the client's.
         """
-        return Pages(self._session, LIST, query={"ownedBy": owned_by}, limit=limit, page_size=page_size)
+        return Pages(
+            self._session,
+            LIST,
+            query={"ownedBy": owned_by},
+            after=after,
+            limit=limit,
+            page_size=page_size,
+            timeout=timeout,
+        )
 
     def create(
         self,
@@ -195,6 +235,7 @@ class Webhooks(Resource):
         filter: str | None | Unset = UNSET,
         secret: str | None | Unset = UNSET,
         owned_by: str | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Webhook:
         """`POST /webhooks`.
 
@@ -205,6 +246,7 @@ class Webhooks(Resource):
         filter: string, in the body.
         secret: string, in the body.
         owned_by: string, in the body.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Webhook = self._drive(
             self._session.execute(
@@ -218,16 +260,18 @@ class Webhooks(Resource):
                     "secret": secret,
                     "ownedBy": owned_by,
                 },
+                timeout=timeout,
             )
         )
         return answer
 
-    def get(self, webhook_id: str) -> Webhook:
+    def get(self, webhook_id: str, *, timeout: float | None = None) -> Webhook:
         """`GET /webhooks/{webhookId}`.
 
         webhook_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        answer: Webhook = self._drive(self._session.execute(GET, path={"webhookId": webhook_id}))
+        answer: Webhook = self._drive(self._session.execute(GET, path={"webhookId": webhook_id}, timeout=timeout))
         return answer
 
     def update(
@@ -239,6 +283,7 @@ class Webhooks(Resource):
         secret: str | None | Unset = UNSET,
         owned_by: str | None | Unset = UNSET,
         status: Literal["active"] | str | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Webhook:
         """`PUT /webhooks/{webhookId}`.
 
@@ -248,19 +293,22 @@ class Webhooks(Resource):
         secret: string, in the body.
         owned_by: string, in the body.
         status: string, in the body, one of active.
+        timeout: seconds for the call, instead of the client's.
         """
         answer: Webhook = self._drive(
             self._session.execute(
                 UPDATE,
                 path={"webhookId": webhook_id},
                 body={"name": name, "targetUrl": target_url, "secret": secret, "ownedBy": owned_by, "status": status},
+                timeout=timeout,
             )
         )
         return answer
 
-    def delete(self, webhook_id: str) -> None:
+    def delete(self, webhook_id: str, *, timeout: float | None = None) -> None:
         """`DELETE /webhooks/{webhookId}`.
 
         webhook_id: string, in the path, required.
+        timeout: seconds for the call, instead of the client's.
         """
-        self._drive(self._session.execute(DELETE, path={"webhookId": webhook_id}))
+        self._drive(self._session.execute(DELETE, path={"webhookId": webhook_id}, timeout=timeout))

@@ -8,11 +8,11 @@ import msgspec
 from pydantic_core import core_schema
 
 if TYPE_CHECKING:
-    from webex.api.models import Model
+    from webex.models.base import Model
 
 
 def core_schema_of(cls: type[Model]) -> Any:
-    """Takes a model or a JSON object, gives a JSON object; described with all nested models in place."""
+    """Return a schema that takes a model or a JSON object and gives a JSON object, nested models included."""
 
     def validate(value: Any) -> Any:
         if isinstance(value, cls):

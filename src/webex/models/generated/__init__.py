@@ -1,0 +1,1 @@
+"""Models made of the descriptions of the APIs, one module for each description."""
