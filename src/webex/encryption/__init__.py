@@ -1,1 +1,1 @@
-"""JOSE as Webex speaks it."""
+"""Encrypt and decrypt with the key service (KMS): JOSE, the KMS channel, content keys, activities, files."""

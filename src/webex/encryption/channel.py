@@ -1,8 +1,8 @@
-"""The KMS channel of one user: a key agreement with the key service, then sealed requests and answers.
+"""Exchange encrypted requests and answers with the key service (KMS) for one user, after a key agreement.
 
 Requests go out over HTTP, answers come in over the Mercury socket, in any order, and are matched by the request id
-inside them (realtime-protocol §4.2-4.6). What must never happen: an answer that was not sealed under this channel's
-key, or not signed by the checked static key, changes anything but a counter.
+inside them (kms §2-6). An answer that is not encrypted under this channel's
+key, or not signed by the verified static key, changes nothing but a counter.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ _BEFORE_EXPIRY: Final = 30.0
 _KEPT: Final = 4  # agreed keys: an answer may come under the one before the present one
 
 
-class KMSLink(Protocol):
-    """How a channel reaches the world."""
+class KMSTransport(Protocol):
+    """Carry the messages of a channel: HTTP requests, the bearer token, the clock."""
 
     device_url: str
     user_id: str
 
     async def details(self) -> Mapping[str, Any]:
-        """The body of `GET {encryption}/kms/{userId}`."""
+        """Return the body of `GET {encryption}/kms/{userId}`."""
         ...
 
     async def post(self, destination: str, messages: Sequence[str]) -> Any:
-        """`POST {encryption}/kms/messages`; the body of the answer."""
+        """Send `POST {encryption}/kms/messages`; return the body of the answer."""
         ...
 
     async def bearer(self) -> str:
-        """A token for the key service, without `Bearer`."""
+        """Return a token for the key service, without `Bearer`."""
         ...
 
     async def renew_bearer(self) -> bool:
-        """The key service took the token for a dead one: get another; False when there is none."""
+        """Get another token after the key service rejected this one; False when there is none."""
         ...
 
     def now(self) -> float:
-        """Seconds since the epoch by the cloud's clock."""
+        """Return seconds since the epoch by the cloud's clock."""
         ...
 
 
@@ -69,26 +69,30 @@ class _AskAgain(Exception):
 
 
 class _Context:
-    """One agreed key, until it runs out."""
+    """One agreed key, until it expires."""
 
     __slots__ = ("cipher", "expires", "uri")
 
     def __init__(self, uri: str, cipher: Cipher, expires: float) -> None:
-        self.uri, self.cipher, self.expires = uri, cipher, expires
+        self.uri: str = uri
+        self.cipher: Cipher = cipher
+        self.expires: float = expires
 
 
 class _Waiting(NamedTuple):
-    """Who waits for the answer to a request, and the key that it was sealed with."""
+    """The future of a request's answer, and the key that the request was encrypted with."""
 
     future: asyncio.Future[dict[str, Any]]
     context: _Context
 
 
 class KMSChannel:
-    """Asks the key service on behalf of one user. `receive` takes what the socket brings."""
+    """Send requests to the key service for one user. `receive` takes what the socket brings."""
 
-    def __init__(self, link: KMSLink, *, roots: Sequence[bytes] = (), patience: Sequence[float] = _PATIENCE) -> None:
-        self._link = link
+    def __init__(
+        self, transport: KMSTransport, *, roots: Sequence[bytes] = (), patience: Sequence[float] = _PATIENCE
+    ) -> None:
+        self._transport = transport
         self._roots = tuple(roots)
         self._patience = tuple(patience)
         self._cluster = ""
@@ -98,12 +102,12 @@ class KMSChannel:
         self._waiting: dict[str, _Waiting] = {}
         self._agreeing: asyncio.Task[_Context] | None = None
         self._agreement: asyncio.Future[dict[str, Any]] | None = None
-        self._outgoing: list[tuple[str, str]] = []  # request id, sealed request
+        self._outgoing: list[tuple[str, str]] = []  # request id, encrypted request
         self._sending: asyncio.Task[None] | None = None
-        self.unmatched = 0  # answers that nobody waited for: late ones, repeated ones, forged ones
+        self.unmatched: int = 0  # answers without a waiting request: late, repeated or forged ones
 
     async def request(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to one request; `KMSError` when it is refused, `KMSTimeoutError` when none comes."""
+        """Return the answer to one request; `KMSError` when it is refused, `KMSTimeoutError` when none comes."""
         renewed = reauthorized = False
         timeouts = 0
         while timeouts < len(self._patience):
@@ -130,19 +134,19 @@ class KMSChannel:
                 self._waiting.pop(request_id, None)
             if answer.get("status") == 401 and not reauthorized:
                 reauthorized = True
-                if await self._link.renew_bearer():
+                if await self._transport.renew_bearer():
                     continue
             return _checked(answer, request_id)
         raise self._timed_out()
 
     async def seal(self, payload: Mapping[str, Any]) -> str:
-        """A request that another service forwards (`kmsMessage`), sealed for the key service."""
+        """Encrypt a request that another service forwards to the key service (`kmsMessage`)."""
         context = await self.agree()
         body = await self._body(payload, str(uuid4()))
         return context.cipher.seal(msgspec.json.encode(body), kid=context.uri)
 
     def open_relayed(self, token: Any) -> dict[str, Any]:
-        """The answer that a service gave back for a forwarded request."""
+        """Decrypt the answer that a service gave back for a forwarded request."""
         try:
             answer = _object(self._sealed_with(token).cipher.open(token))
         except BadTokenError:
@@ -150,9 +154,9 @@ class KMSChannel:
         return _checked(answer, None)
 
     async def agree(self) -> _Context:
-        """The present key, or a new one; callers at the same time share one agreement."""
+        """Return the present key, or agree on a new one; concurrent callers share one agreement."""
         context = self._context
-        if context is not None and self._link.now() < context.expires - _BEFORE_EXPIRY:
+        if context is not None and self._transport.now() < context.expires - _BEFORE_EXPIRY:
             return context
         agreeing = self._agreeing
         if agreeing is None or agreeing.done():
@@ -184,13 +188,13 @@ class KMSChannel:
                 _logger.warning("an answer of the key service was dropped: %s", error)
 
     def reconnected(self) -> None:
-        """There is another socket: ask again for what the one before may have taken with it."""
+        """Repeat the requests whose answers may have been lost with the previous socket."""
         for future in (*(waiting.future for waiting in self._waiting.values()), self._agreement):
             if future is not None and not future.done():
                 future.set_exception(_AskAgain())
 
     async def close(self) -> None:
-        """End what is under way; whoever waits gets a `KMSError`."""
+        """End what is under way; waiting callers get a `KMSError`."""
         tasks: list[asyncio.Task[Any]] = [
             task for task in (self._agreeing, self._sending) if task is not None and not task.done()
         ]
@@ -223,11 +227,11 @@ class KMSChannel:
         waiting.future.set_result(answer)
 
     def _sealed_with(self, token: Any) -> _Context:
-        """The agreed key that a message names, or the present one when it names none."""
+        """Return the agreed key that a message names, or the present one when it names none."""
         kid = jose.header_of(token).get("kid")
         context = self._context if kid is None else self._contexts.get(kid) if isinstance(kid, str) else None
         if context is None:
-            raise BadTokenError("It was sealed for another channel.")
+            raise BadTokenError("It was encrypted for another channel.")
         return context
 
     def _receive_signed(self, token: str) -> None:
@@ -238,7 +242,7 @@ class KMSChannel:
             answer = _object(jose.verify(token, self._static))
         except BadTokenError:
             if pending is not None and not pending.done():
-                # Whoever answers in the key service's place must not be waited out in silence.
+                # Fail at once on a bad signature instead of timing out.
                 pending.set_exception(KMSIdentityError("The signature of the key service's answer is wrong."))
                 return
             raise
@@ -246,7 +250,7 @@ class KMSChannel:
         if pending is not None and not pending.done() and getattr(pending, "request_id", expected) == expected:
             pending.set_result(answer)
         elif answer.get("status") == 403:
-            # Signed, not sealed: it does not know our key any more. Who is meant, or who waits, asks over a new one.
+            # Signed, not encrypted: it no longer knows our key. The waiting requests are repeated under a new one.
             named = [self._waiting.get(expected)] if "requestId" in answer else list(self._waiting.values())
             meant = [waiting for waiting in named if waiting is not None and not waiting.future.done()]
             for waiting in meant:
@@ -265,11 +269,11 @@ class KMSChannel:
         return request_id, future
 
     async def _body(self, payload: Mapping[str, Any], request_id: str) -> dict[str, Any]:
-        credential = {"userId": self._link.user_id, "bearer": await self._link.bearer()}
+        credential = {"userId": self._transport.user_id, "bearer": await self._transport.bearer()}
         return {
             **payload,
             "requestId": request_id,
-            "client": {"clientId": self._link.device_url, "credential": credential},
+            "client": {"clientId": self._transport.device_url, "credential": credential},
         }
 
     async def _enqueue(self, context: _Context, payload: Mapping[str, Any], request_id: str) -> None:
@@ -284,7 +288,7 @@ class KMSChannel:
         while self._outgoing:
             batch, self._outgoing = self._outgoing[:_MOST_AT_ONCE], self._outgoing[_MOST_AT_ONCE:]
             try:
-                body = await self._link.post(self._cluster, [sealed for _, sealed in batch])
+                body = await self._transport.post(self._cluster, [sealed for _, sealed in batch])
             except Exception as error:  # whatever it is, those who wait must not wait in vain
                 for request_id, _ in batch:
                     waiting = self._waiting.get(request_id)
@@ -306,7 +310,7 @@ class KMSChannel:
                 sealed = jose.seal_for_rsa(msgspec.json.encode(await self._body(payload, request_id)), static)
                 self._agreement = pending = _Agreement(request_id)
                 try:
-                    body = await self._link.post(self._cluster, [sealed])
+                    body = await self._transport.post(self._cluster, [sealed])
                     if isinstance(body, dict) and body.get("kmsMessages"):
                         self.receive(body["kmsMessages"])
                     await asyncio.wait([pending], timeout=self._patience[timeouts])
@@ -321,7 +325,7 @@ class KMSChannel:
                     continue
                 if answer.get("status") == 401 and not reauthorized:
                     reauthorized = True
-                    if await self._link.renew_bearer():
+                    if await self._transport.renew_bearer():
                         continue
                 return self._agreed(private, _checked(answer, request_id))
         except KMSIdentityError:
@@ -330,9 +334,9 @@ class KMSChannel:
         raise self._timed_out()
 
     async def _identity(self) -> dict[str, Any]:
-        """The checked static key; asked for once."""
+        """Return the verified static key; requested once."""
         if self._static is None:
-            details = await self._link.details()
+            details = await self._transport.details()
             cluster = details.get("kmsCluster") if isinstance(details, Mapping) else None
             if not isinstance(cluster, str) or not cluster.startswith("kms://"):
                 raise KMSIdentityError("The encryption service names no key service.")
@@ -357,7 +361,7 @@ class KMSChannel:
 
 
 class _Agreement(asyncio.Future[dict[str, Any]]):
-    """Waits for the answer to one key agreement."""
+    """The future of one key agreement's answer."""
 
     def __init__(self, request_id: str) -> None:
         super().__init__()
@@ -365,7 +369,7 @@ class _Agreement(asyncio.Future[dict[str, Any]]):
 
 
 def secret_of(key: Any) -> bytes:
-    """The 32 bytes of a key that the key service gave out; `KMSError` when it is none."""
+    """Return the 32 bytes of a key that the key service gave out; `KMSError` when it is none."""
     try:
         secret = base64url_decode(key["jwk"]["k"])
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -379,9 +383,9 @@ def _object(data: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        raise BadTokenError("What was sealed is no JSON.") from None
+        raise BadTokenError("What was encrypted is no JSON.") from None
     if not isinstance(value, dict):
-        raise BadTokenError("What was sealed is no JSON object.")
+        raise BadTokenError("What was encrypted is no JSON object.")
     return value
 
 
@@ -401,7 +405,7 @@ def _checked(answer: dict[str, Any], request_id: str | None) -> dict[str, Any]:
 
 
 async def shared(task: asyncio.Task[T], closed: str) -> T:
-    """What a task gives that others wait for too: who is cancelled leaves it alone; its own end is a `KMSError`."""
+    """Wait for a shared task without cancelling it with the caller; its own cancellation is a `KMSError`."""
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

@@ -1,7 +1,7 @@
-"""Which fields of an activity are sealed, and opening and sealing them (realtime-protocol §4.9).
+"""Encrypt and decrypt the fields of an activity (kms §9).
 
-Activities are plain data as the wire has them. A field that can't be opened is taken out and its error kept: nothing is
-guessed, and the others stay readable.
+Activities are plain data as the wire has them. A field that can't be decrypted is removed and its error kept; the
+others stay readable.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 from webex.encryption.jose import BadTokenError, Cipher
 from webex.encryption.scr import SCR
 from webex.errors import DecryptionError
+from webex.http.codec import encode_json, read_json, well_formed
 
 _TEXTS: Final[dict[str, tuple[str, ...]]] = {
     "comment": ("displayName", "content"),
@@ -32,7 +33,7 @@ _SEALED_OUT: Final = frozenset({"comment", "content", "file", "conversation", "r
 
 
 def key_url_of(activity: Mapping[str, Any]) -> str | None:
-    """The URL of the key that an activity was sealed with; None when it was not."""
+    """Return the URL of the key that an activity is encrypted with; None when it is not encrypted."""
     url = activity.get("encryptionKeyUrl")
     if isinstance(url, str) and url:
         return url
@@ -45,7 +46,7 @@ def key_url_of(activity: Mapping[str, Any]) -> str | None:
 
 
 def key_urls_of(activity: Mapping[str, Any]) -> list[str]:
-    """Every key that is needed to read an activity, each once; files may have keys of their own."""
+    """Return the URL of every key that an activity needs, each once; files may have keys of their own."""
     url = key_url_of(activity)
     urls = [] if url is None else [url]
     content = activity.get("object")
@@ -57,8 +58,8 @@ def key_urls_of(activity: Mapping[str, Any]) -> list[str]:
     return urls
 
 
-def open_activity(activity: dict[str, Any], ciphers: Ciphers) -> DecryptionError | None:
-    """Open every sealed field in place; the first error, when a field could not be opened and was taken out.
+def open_activity(activity: Mapping[str, Any], ciphers: Ciphers) -> DecryptionError | None:
+    """Decrypt every field in place; return the first error when a field could not be decrypted and was removed.
 
     `ciphers` has an entry for each of `key_urls_of`. SCRs become `SCR` objects, `inputs` of a card plain data, cards
     plain data.
@@ -70,13 +71,13 @@ def open_activity(activity: dict[str, Any], ciphers: Ciphers) -> DecryptionError
     opener = _Opener(ciphers)
     opener.open_object(content, url)
     parent = activity.get("target")
-    if isinstance(parent, dict) and _looks_sealed(parent.get("displayName")):
+    if isinstance(parent, dict) and is_encrypted(parent.get("displayName")):
         parent.pop("displayName")  # the title as of some other moment, under some other key
     return opener.error
 
 
 def seal_activity(activity: dict[str, Any], cipher: Cipher, key_url: str) -> dict[str, Any]:
-    """A copy of an activity with every field sealed that has to be, and the name of the key set."""
+    """Return a copy of an activity with its texts encrypted and the key's URL set."""
     content = activity.get("object")
     if not isinstance(content, dict) or content.get("objectType") not in _SEALED_OUT:
         return activity
@@ -89,7 +90,7 @@ def seal_activity(activity: dict[str, Any], cipher: Cipher, key_url: str) -> dic
 
 
 class _Opener:
-    """Opens one activity, and remembers the first error."""
+    """Decrypt one activity, and remember the first error."""
 
     __slots__ = ("_ciphers", "error")
 
@@ -101,8 +102,8 @@ class _Opener:
         cipher = self._cipher(url)
         kind = content.get("objectType")
         texts = _TEXTS.get(kind) if isinstance(kind, str) else None
-        if texts is None:  # of a person, say: not sealed, though the activity names a key
-            texts = tuple(name for name in ("displayName", "content") if _looks_sealed(content.get(name)))
+        if texts is None:  # of a person, say: not encrypted, though the activity names a key
+            texts = tuple(name for name in ("displayName", "content") if is_encrypted(content.get(name)))
         for name in texts:
             if content.get(name):
                 self._text(content, name, cipher)
@@ -145,7 +146,7 @@ class _Opener:
         if plain is None:
             return None
         try:
-            return msgspec.json.decode(plain)
+            return read_json(plain.encode())
         except (msgspec.DecodeError, RecursionError):
             self.error = self.error or DecryptionError("A part of the message holds no JSON.")
             return None
@@ -188,11 +189,11 @@ def _sealed(content: dict[str, Any], cipher: Cipher) -> dict[str, Any]:
     result = dict(content)
     for name in ("displayName", "content"):
         if result.get(name) and name in _TEXTS.get(kind, ()):
-            result[name] = cipher.seal(str(result[name]).encode())
+            result[name] = cipher.seal(well_formed(str(result[name]), name).encode())
     if kind == "submit" and result.get("inputs") is not None:
-        result["inputs"] = cipher.seal(msgspec.json.encode(result["inputs"]))
+        result["inputs"] = cipher.seal(encode_json(result["inputs"]))
     if kind == "comment" and result.get("cards"):
-        result["cards"] = [cipher.seal(msgspec.json.encode(card)) for card in result["cards"]]
+        result["cards"] = [cipher.seal(encode_json(card)) for card in result["cards"]]
     if isinstance(result.get("scr"), SCR):
         result["scr"] = result["scr"].seal(cipher)
     elif isinstance(result.get("scr"), dict):
@@ -212,12 +213,13 @@ def _items(collection: Any) -> Iterator[dict[str, Any]]:
             yield item
 
 
-def _looks_sealed(text: Any) -> bool:
+def is_encrypted(text: Any) -> bool:
+    """Return whether a value of the wire is an encrypted text: a JWE in compact form (RFC 7516 §7.1)."""
     return isinstance(text, str) and text.startswith("eyJ") and text.count(".") == 4
 
 
 def reaction_hmac(message_id: str, name: str, jwk: Mapping[str, str]) -> str:
-    """What proves a reaction: HMAC-SHA-256 of the key, the message and the reaction, keyed with the message's id."""
+    """Return the proof of a reaction: HMAC-SHA-256 of the key, the message and the reaction, keyed by the id."""
     import hashlib
     import hmac
 

@@ -1,7 +1,7 @@
-"""Is this the key service that its name says? The check of the static key, before anything is sealed for it.
+"""Verify that a static key belongs to the key service that it names, before anything is encrypted for it.
 
 The key must be RSA, its `kid` a `kms:` URI whose host the first certificate names, and that certificate must hold this
-very key (realtime-protocol §4.3). With trust roots, the chain must end in one of them; without, the name alone is
+very key (kms §3). With trust roots, the chain must end in one of them; without, the name alone is
 checked, as every published client does: TLS to the encryption service is then what vouches for it.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def read_static_key(value: Any) -> dict[str, Any]:
-    """The static key of `GET kms/{userId}`: a JWK, its text, or a key set; `KMSIdentityError` for anything else."""
+    """Return the static key of `GET kms/{userId}`: a JWK, its text, or a key set; else `KMSIdentityError`."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -65,7 +65,7 @@ def _check(jwk: Mapping[str, Any], roots: Sequence[bytes]) -> None:
 
 
 def load_certificate(data: bytes) -> Certificate:
-    """A certificate in DER or PEM; `KMSIdentityError` when it is none."""
+    """Load a certificate in DER or PEM; `KMSIdentityError` when it is none."""
     from cryptography import x509
 
     try:
@@ -77,7 +77,7 @@ def load_certificate(data: bytes) -> Certificate:
 
 
 def _unreadable() -> tuple[type[Exception], ...]:
-    """What a certificate raises that is none; much of it is read only when it is asked for."""
+    """Turn what a malformed certificate raises into one error; parts are parsed only when they are read."""
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 

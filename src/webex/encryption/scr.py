@@ -1,7 +1,7 @@
-"""Secure content (SCR): a file is sealed under a key of its own; the SCR that says how, for the conversation.
+"""Encrypt files under a key of their own, and their description (secure content reference, SCR) for the conversation.
 
 The uploaded bytes are the AES-256-GCM ciphertext alone, as long as the file; nonce, key, tag and address stand in the
-SCR (realtime-protocol §4.8). Files go through piece by piece in both directions.
+SCR (kms §8). Files go through piece by piece in both directions.
 """
 
 from __future__ import annotations
@@ -22,23 +22,25 @@ if TYPE_CHECKING:
 
 
 class SCR:
-    """How one file is sealed. `loc` and `tag` are known after the upload."""
+    """Describe how one file is encrypted. `loc` and `tag` are known after the upload."""
 
     __slots__ = ("_iv", "_key", "aad", "loc", "tag")
 
     def __init__(self, key: bytes, iv: bytes, aad: str, loc: str | None = None, tag: bytes | None = None) -> None:
         self._key, self._iv = key, iv
-        self.aad, self.loc, self.tag = aad, loc, tag
+        self.aad: str = aad
+        self.loc: str | None = loc
+        self.tag = tag
 
     @classmethod
     def new(cls) -> SCR:
-        """For a new file, with a key and a nonce that were never used."""
+        """Make one for a new file, with a fresh key and nonce."""
         moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return cls(os.urandom(32), os.urandom(12), moment)
 
     @classmethod
     def open(cls, token: str, cipher: Cipher) -> SCR:
-        """From the JWE in an activity; `DecryptionError` when it is not for this key, or is no SCR."""
+        """Decrypt the JWE in an activity; `DecryptionError` when it is not for this key, or is no SCR."""
         try:
             return cls.from_dict(msgspec.json.decode(cipher.open(token)))
         except (BadTokenError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -46,7 +48,7 @@ class SCR:
 
     @classmethod
     def from_dict(cls, data: Any) -> SCR:
-        """From its plain form; `DecryptionError` when a part is missing or has the wrong length."""
+        """Read the plain form; `DecryptionError` when a part is missing or has the wrong length."""
         try:
             key, iv, tag = (base64url_decode(data[name]) for name in ("key", "iv", "tag"))
             aad, loc = data["aad"], data["loc"]
@@ -59,9 +61,9 @@ class SCR:
         raise DecryptionError("The description of an encrypted file is not complete.")
 
     def to_dict(self) -> dict[str, str]:
-        """Its plain form, in the order of the wire; `EncryptionError` before the upload."""
+        """Return the plain form, in the order of the wire; `EncryptionError` before the upload."""
         if self.loc is None or self.tag is None:
-            raise EncryptionError("The file has to be uploaded before its description is sealed.")
+            raise EncryptionError("The file has to be uploaded before its description is encrypted.")
         return {
             "enc": "A256GCM",
             "key": base64url_encode(self._key),
@@ -72,11 +74,11 @@ class SCR:
         }
 
     def seal(self, cipher: Cipher) -> str:
-        """The JWE for an activity."""
+        """Return the JWE for an activity."""
         return cipher.seal(msgspec.json.encode(self.to_dict()))
 
     async def encrypt(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The ciphertext of a file, piece by piece; sets `tag` when it has ended."""
+        """Encrypt a file piece by piece; sets `tag` at its end."""
         context: AEADEncryptionContext = self._aes(None).encryptor()
         context.authenticate_additional_data(self.aad.encode())
         async for piece in pieces:
@@ -85,9 +87,9 @@ class SCR:
         self.tag = context.tag
 
     async def decrypt(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The file, piece by piece; `DecryptionError` at its end when a byte was changed, lost or added.
+        """Decrypt a file piece by piece; `DecryptionError` at its end when a byte was changed, lost or added.
 
-        What was given out before the end is not proven yet: keep it aside until the iteration ended well.
+        What came before the end is not authenticated yet: keep it aside until the iteration has ended.
         """
         if self.tag is None:
             raise DecryptionError("The description of an encrypted file has no tag.")

@@ -1,45 +1,110 @@
-"""Hearing what happens: device registration, the Mercury socket, events, catch-up, fan-out."""
+"""Receive events in real time: device registration, the Mercury socket, dispatch, catch-up; and send encrypted."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from webex.realtime.background import BlockingListening
-    from webex.realtime.conversations import Conversations
-    from webex.realtime.event import Event, Gap, Typing
+    from webex.realtime.background import BlockingSubscription
+    from webex.realtime.conversations import Conversations, OutgoingFile
+    from webex.realtime.event import Actor, Event, Gap, Reaction, Typing
     from webex.realtime.health import Health
+    from webex.realtime.history import AsyncHistory, History, Thread
     from webex.realtime.hub import RealtimeHub
-    from webex.realtime.listening import Listening
+    from webex.realtime.kinds import (
+        RealtimeAttachmentActionEvent,
+        RealtimeEvent,
+        RealtimeGapEvent,
+        RealtimeMembershipEvent,
+        RealtimeMessageEvent,
+        RealtimeOtherEvent,
+        RealtimePresenceEvent,
+        RealtimeReactionEvent,
+        RealtimeRoomEvent,
+        RealtimeTypingEvent,
+    )
     from webex.realtime.options import ListenOptions
+    from webex.realtime.presence import PresenceClient, PresenceSubscription
+    from webex.realtime.presence_data import Presence
+    from webex.realtime.read_status import RoomReadStatus
+    from webex.realtime.subscription import Subscription
 
 __all__ = [
-    "BlockingListening",
+    "Actor",
+    "AsyncHistory",
+    "BlockingSubscription",
     "Conversations",
     "Event",
     "Gap",
     "Health",
+    "History",
     "ListenOptions",
-    "Listening",
+    "OutgoingFile",
+    "Presence",
+    "PresenceClient",
+    "PresenceSubscription",
+    "Reaction",
+    "RealtimeAttachmentActionEvent",
+    "RealtimeEvent",
+    "RealtimeGapEvent",
     "RealtimeHub",
+    "RealtimeMembershipEvent",
+    "RealtimeMessageEvent",
+    "RealtimeOtherEvent",
+    "RealtimePresenceEvent",
+    "RealtimeReactionEvent",
+    "RealtimeRoomEvent",
+    "RealtimeTypingEvent",
+    "RoomReadStatus",
+    "Subscription",
+    "Thread",
     "Typing",
 ]
 
-_HOMES = {
-    "BlockingListening": "background",
+_LAZY_EXPORTS = {
+    "Actor": "event",
+    "AsyncHistory": "history",
+    "BlockingSubscription": "background",
     "Conversations": "conversations",
     "Event": "event",
     "Gap": "event",
     "Health": "health",
+    "History": "history",
     "ListenOptions": "options",
-    "Listening": "listening",
+    "OutgoingFile": "conversations",
+    "Presence": "presence_data",
+    "PresenceClient": "presence",
+    "PresenceSubscription": "presence",
+    "Reaction": "event",
+    "RealtimeAttachmentActionEvent": "kinds",
+    "RealtimeEvent": "kinds",
+    "RealtimeGapEvent": "kinds",
     "RealtimeHub": "hub",
+    "RealtimeMembershipEvent": "kinds",
+    "RealtimeMessageEvent": "kinds",
+    "RealtimeOtherEvent": "kinds",
+    "RealtimePresenceEvent": "kinds",
+    "RealtimeReactionEvent": "kinds",
+    "RealtimeRoomEvent": "kinds",
+    "RealtimeTypingEvent": "kinds",
+    "RoomReadStatus": "read_status",
+    "Subscription": "subscription",
+    "Thread": "history",
     "Typing": "event",
 }
 
+_FORMER = {"Listening": "Subscription", "BlockingListening": "BlockingSubscription"}
+
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
+    if name in _FORMER:
+        import warnings
+
+        warnings.warn(
+            f"{__name__}.{name} is now {_FORMER[name]}; the old name goes with 0.3.", DeprecationWarning, stacklevel=2
+        )
+        name = _FORMER[name]
+    home = _LAZY_EXPORTS.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

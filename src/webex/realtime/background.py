@@ -1,4 +1,4 @@
-"""Listening for blocking code: an event loop on a background thread does it, the caller takes from a queue."""
+"""Listen from blocking code: an event loop on a background thread receives, the caller takes from its queue."""
 
 from __future__ import annotations
 
@@ -6,36 +6,54 @@ import asyncio
 import concurrent.futures
 import os
 import threading
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterator
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
+from webex.auth.sources import UserTokens
 from webex.errors import ConfigurationError
+from webex.realtime.handlers import check_handler
+from webex.realtime.notices import NAMES
+from webex.realtime.waiting import BlocksForEvents
 from webex.runtime import drive
+from webex.runtime.unpicklable import Unpicklable
 
 if TYPE_CHECKING:
+    from webex.auth.credentials import Credentials
     from webex.http.types import TokenSource
+    from webex.realtime.access import Realtime, Work
     from webex.realtime.blocking_conversations import BlockingConversations
+    from webex.realtime.blocking_presence import BlockingPresenceClient
     from webex.realtime.event import Event
-    from webex.realtime.listening import Handler, Listening
+    from webex.realtime.subscription import Handler, Subscription
+    from webex.telemetry import RefreshReason
 
+C = TypeVar("C")
 T = TypeVar("T")
+E_co = TypeVar("E_co", bound="Event[Any]", covariant=True)
 
 _making = threading.Lock()
 
 
 class BackgroundLoop:
-    """An event loop on a thread of its own, started on first use and ended by `close`. It does not outlive a fork."""
+    """Run an event loop on a thread of its own, from first use to `close`; not in a forked child."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._process = os.getpid()
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether this is a forked child, where the thread of the loop does not exist."""
+        return self._process != os.getpid()
 
     @property
     def is_here(self) -> bool:
-        """Whether the caller is on the loop's own thread, in a handler: there waiting for it would be for ever."""
+        """Whether the caller is on the loop's own thread, in a handler, where waiting would never end."""
         return self._thread is threading.current_thread()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -43,6 +61,12 @@ class BackgroundLoop:
         if self.is_here:
             work.close()
             raise ConfigurationError("A handler can't wait for the thread that it runs on.")
+        if self.is_inherited:
+            work.close()
+            raise ConfigurationError(
+                "This belongs to the process that began it, and this is a forked child. Call listen() (or take "
+                "client.conversations) in the child."
+            )
         future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
             return future.result()
@@ -88,49 +112,98 @@ class BackgroundLoop:
             loop.close()
 
 
-class Background:
-    """An app in event-loop style on a background loop, that listens for an app in blocking style."""
+class OnBackground(Unpicklable, Generic[C]):
+    """Call what `make()` returns in event-loop style, on the background loop, and wait for its results."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, loop: BackgroundLoop, make: Callable[[], C]) -> None:
+        self._loop, self._make = loop, make
+
+    def _run(self, call: Callable[[C], Awaitable[T]]) -> T:
+        async def work() -> T:
+            return await call(self._make())
+
+        return self._loop.run(work())
+
+
+class BackgroundApp(Protocol):
+    """What a background loop needs of an app; see `webex.app`."""
+
+    realtime: Realtime
+    credentials: Credentials
+
+    async def aclose(self) -> None:
+        """End listening and close what is open."""
+        ...
+
+
+class Background:
+    """Listen for an app in blocking style, with an app in event-loop style on a background loop."""
+
+    def __init__(self, app: BackgroundApp) -> None:
         self.app = app
-        self.process = os.getpid()
+        self.process: int = os.getpid()
         self._loop = BackgroundLoop()
         self._sources: dict[int, ThreadedTokens] = {}
 
     def listen(
         self,
         tokens: TokenSource,
-        managed: TokenSource | None,
-        adopt: Coroutine[Any, Any, None] | None,
         resources: Collection[str],
         options: dict[str, Any],
-    ) -> BlockingListening[Any]:
-        """A subscription; `managed` is the same person's token source in the other app, where it has one."""
-        source = self._source(tokens, managed, adopt)
+    ) -> BlockingSubscription[Any]:
+        """Return a subscription of the user whose token this is."""
+        source = self._source(tokens)
 
         async def make() -> Any:
-            return self.app.listen(source, resources, **options)
+            return self.app.realtime.listen(source, resources, **options)
 
-        return BlockingListening(self._loop, make)
+        return BlockingSubscription(self._loop, make)
 
-    def conversations(
-        self, tokens: TokenSource, managed: TokenSource | None, adopt: Coroutine[Any, Any, None] | None
-    ) -> BlockingConversations:
-        """Sending end-to-end encrypted; arguments as for `listen`."""
+    def conversations(self, tokens: TokenSource) -> BlockingConversations:
+        """Return what sends end-to-end encrypted for the user whose token this is."""
         from webex.realtime.blocking_conversations import BlockingConversations
 
-        source = self._source(tokens, managed, adopt)
-        return BlockingConversations(self._loop, lambda: self.app.conversations(source))
+        source = self._source(tokens)
+        within = partial(self.within, tokens)
+        return BlockingConversations(self._loop, lambda: self.app.realtime.conversations(source), within)
 
-    def _source(
-        self, tokens: TokenSource, managed: TokenSource | None, adopt: Coroutine[Any, Any, None] | None
-    ) -> TokenSource:
-        if adopt is not None:
-            drive(adopt)
-        if managed is not None:
-            return managed
+    def within(self, tokens: TokenSource, work: Work[T]) -> T:
+        """Do work with the conversation service of the user whose token this is, and wait for it."""
+        source = self._source(tokens)
+
+        async def do() -> T:
+            return await self.app.realtime.within(source, work)
+
+        return self._loop.run(do())
+
+    def presence(self, tokens: TokenSource) -> BlockingPresenceClient:
+        """Return what reads, sets and follows presence for the user whose token this is."""
+        from webex.realtime.blocking_presence import BlockingPresenceClient
+
+        source = self._source(tokens)
+        return BlockingPresenceClient(self._loop, lambda: self.app.realtime.presence(source))
+
+    def _source(self, tokens: TokenSource) -> TokenSource:
+        """Return a source for the background loop: of the same stored user, else one that asks on a thread."""
+        if isinstance(tokens, UserTokens):
+            drive(tokens.store_given())
+            return self.app.credentials.source(tokens.key)
         # What is made holds the source, so that its id stays its own.
         return self._sources.setdefault(id(tokens), ThreadedTokens(tokens))
+
+    def sign_out(self, owner: Any, token: str | None, seconds: float) -> None:
+        """End what listens or sends for a user; a handler that signs its user out does not wait for it."""
+        if self.process != os.getpid():
+            return
+        if not isinstance(owner, str):
+            owner = self._sources.get(id(owner))
+        if owner is None:
+            return
+        work = self.app.realtime.end_listening(owner, token, seconds)
+        if self._loop.is_here:
+            self._loop.start(work)
+        else:
+            self._loop.run(work)
 
     def close(self) -> None:
         """End every subscription, the app and the loop; in a child process there is none of it."""
@@ -139,8 +212,8 @@ class Background:
             self._loop.close()
 
 
-def background_of(owner: Any, make_app: Callable[[], Any]) -> Background:
-    """The background of an app in this process (its attribute `background`), made when there is none."""
+def background_of(owner: Realtime, make_app: Callable[[], BackgroundApp]) -> Background:
+    """Return the background of an app in this process (the attribute `background`), made when there is none."""
     with _making:
         background: Background | None = owner.background
         if background is None or background.process != os.getpid():
@@ -149,37 +222,65 @@ def background_of(owner: Any, make_app: Callable[[], Any]) -> Background:
 
 
 class ThreadedTokens:
-    """The token source of a blocking client, for an event loop: asked in a worker thread."""
+    """Ask the token source of a blocking client from an event loop, in a worker thread."""
 
     __slots__ = ("_source",)
 
     def __init__(self, source: TokenSource) -> None:
         self._source = source
 
-    async def access_token(self) -> str:
-        """A valid token."""
-        return await asyncio.to_thread(lambda: drive(_coroutine(self._source.access_token())))
+    @property
+    def owner(self) -> Hashable:
+        """That of the source."""
+        return self._source.owner
 
-    async def replace(self, rejected: str) -> str | None:
-        """A token that differs from the rejected one."""
-        return await asyncio.to_thread(lambda: drive(_coroutine(self._source.replace(rejected))))
+    @property
+    def key(self) -> str | None:
+        """That of the source."""
+        return self._source.key
+
+    @property
+    def can_authorize(self) -> bool:
+        """As the source says."""
+        return self._source.can_authorize
+
+    @property
+    def can_refresh(self) -> bool:
+        """As the source says."""
+        return self._source.can_refresh
+
+    async def access_token(self, *, deadline: float | None = None) -> str:
+        """Return a valid token."""
+        return await asyncio.to_thread(lambda: drive(_coroutine(self._source.access_token(deadline=deadline))))
+
+    async def replace(
+        self, rejected: str, *, deadline: float | None = None, reason: RefreshReason | None = None
+    ) -> str | None:
+        """Return a token that differs from the rejected one."""
+        replaced = self._source.replace(rejected, deadline=deadline, reason=reason)
+        return await asyncio.to_thread(lambda: drive(_coroutine(replaced)))
 
 
 async def _coroutine(work: Awaitable[T]) -> T:
     return await work
 
 
-class BlockingListening(Generic[T]):
+class BlockingSubscription(BlocksForEvents, Unpicklable, Generic[E_co]):
     """A subscription for blocking code: `with client.messages.listen() as events: for event in events: …`.
 
     `get(timeout)` waits for one event; `on` calls a function on the listening thread.
     """
 
-    def __init__(self, loop: BackgroundLoop, make: Callable[[], Coroutine[Any, Any, Listening[T]]]) -> None:
+    _instead = "Listen in one process, and pass event.to_dict() on."
+
+    def __init__(self, loop: BackgroundLoop, make: Callable[[], Coroutine[Any, Any, Subscription[E_co]]]) -> None:
         self._loop, self._make = loop, make
-        self._inner: Listening[T] | None = None
-        self._given: Event[T] | None = None  # taken, and perhaps not received: its taker may have been interrupted
-        self._turn: asyncio.Lock | None = None
+        self._inner: Subscription[E_co] | None = None
+        self._given: E_co | None = None  # taken, and perhaps not received: its taker may have been interrupted
+        self._beginning: Subscription[E_co] | None = None
+        self._early: list[tuple[str, str, Handler]] = []  # handlers of the connection, given before it begins
+        self._start_lock = asyncio.Lock()
+        self._take_lock = asyncio.Lock()
         self._stopped = False
 
     def start(self) -> Self:
@@ -187,14 +288,14 @@ class BlockingListening(Generic[T]):
         self._loop.run(self._begun())
         return self
 
-    def get(self, timeout: float | None = None) -> Event[T]:
-        """The next event, and the one before is handled; `TimeoutError` when none comes in `timeout` seconds."""
+    def get(self, timeout: float | None = None) -> E_co:
+        """Return the next event, and acknowledge the one before; `TimeoutError` after `timeout` seconds."""
         event = self._loop.run(self._take(timeout))
         self._given = None
         return event
 
     def on(self, event: str, handler: Handler) -> Self:
-        """Call `handler(event)` for each event of this name, on the listening thread."""
+        """Call `handler(event)` for each event of this name, on the listening thread; see `Subscription.on`."""
         self._loop.run(self._register("on", event, handler))
         return self
 
@@ -204,16 +305,18 @@ class BlockingListening(Generic[T]):
         return self
 
     def off(self, event: str, handler: Handler | None = None) -> Self:
-        """Call `handler` no more; without one, none of this event."""
-        if self._inner is not None:
-            self._inner.off(event, handler)
+        """Remove `handler`; without one, every handler of this event. A handler may call it, too."""
+        self._early = [each for each in self._early if each[1] != event or handler not in (None, each[2])]
+        inner = self._inner or self._beginning
+        if inner is not None:
+            inner.off(event, handler)
         return self
 
     def stop_listening(self) -> None:
         """Stop, for good. An event that is in hand stays unacknowledged. A handler may call it, too."""
         self._stopped = True
         inner, self._inner = self._inner, None
-        if inner is not None:
+        if inner is not None and not self._loop.is_inherited:
             if self._loop.is_here:
                 self._loop.start(inner.stop_listening())
             else:
@@ -221,10 +324,10 @@ class BlockingListening(Generic[T]):
 
     close = stop_listening
 
-    def __iter__(self) -> Iterator[Event[T]]:
+    def __iter__(self) -> Iterator[E_co]:
         return self
 
-    def __next__(self) -> Event[T]:
+    def __next__(self) -> E_co:
         if self._stopped:
             raise StopIteration
         try:
@@ -242,29 +345,67 @@ class BlockingListening(Generic[T]):
 
     # On the background loop
 
-    async def _begun(self) -> Listening[T]:
-        if self._stopped:
-            raise ConfigurationError("This subscription was stopped; listen() gives another one.")
-        if self._turn is None:
-            self._turn = asyncio.Lock()
-        async with self._turn:
+    async def _begun(self) -> Subscription[E_co]:
+        self._check_running()
+        if self._inner is not None:
+            return self._inner
+        async with self._start_lock:
             if self._inner is None:
+                self._check_running()
                 inner = await self._make()
-                await inner.start()
+                for how, event, handler in self._early:
+                    getattr(inner, how)(event, handler)
+                self._beginning = inner
+                try:
+                    await inner.start()
+                finally:
+                    self._beginning = None
+                if self._stopped:
+                    await inner.stop_listening()
+                self._check_running()
                 self._inner = inner
             return self._inner
 
-    async def _take(self, timeout: float | None) -> Event[T]:
+    def _check_running(self) -> None:
+        if self._stopped:
+            raise ConfigurationError("This subscription was stopped; listen() gives another one.")
+
+    async def _take(self, timeout: float | None) -> E_co:
         try:
             async with asyncio.timeout(timeout):
                 inner = await self._begun()
-                async with self._turn:  # type: ignore[union-attr]  # it was made
+                async with self._take_lock:
                     if self._given is None:
                         self._given = await inner.__anext__()
                     return self._given
         except TimeoutError:
             raise TimeoutError(f"Nothing came within {timeout:g} s.") from None
 
+    def _wait(self, wait: Callable[[Subscription[Any]], Coroutine[Any, Any, Event[Any]]]) -> Event[Any]:
+        taken: list[Event[Any]] = []
+        given_up = False
+
+        async def work() -> Event[Any]:
+            event = await wait(await self._begun())
+            taken.append(event)
+            if given_up:
+                event.nack()
+            return event
+
+        try:
+            return self._loop.run(work())
+        except BaseException:  # the program did not get what was taken: it is handed out again
+            given_up = True
+            for event in taken:
+                event.nack()
+            raise
+
     async def _register(self, how: str, event: str, handler: Handler) -> None:
-        inner = await self._begun()
-        getattr(inner, how)(event, handler)
+        check_handler(handler)
+        inner = self._inner
+        if inner is None and event in NAMES.values():  # told from the first connection on
+            self._early.append((how, event, handler))
+            inner = self._beginning
+            if inner is None:
+                return
+        getattr(inner or await self._begun(), how)(event, handler)

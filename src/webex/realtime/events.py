@@ -1,40 +1,50 @@
-"""Events made of activities, as the public API names them (realtime-protocol §6).
+"""Turn activities into events, as the public API names them (conversations §6).
 
-An activity may be several events (a new room and its members), or none. Edits and deletes are told as what they are,
-where the JS SDK tells of a new message; a reaction is no membership.
+An activity may be several events (a new room and its members), or none. Edits and deletes have events of their
+own, where the JS SDK reports a new message; so have reactions, which it takes for memberships.
 """
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from webex.ids import public_id
 from webex.realtime.event import Occurrence, person_id
+from webex.realtime.lookup import cluster_of
+from webex.realtime.wire import Activity
+
+_logger = logging.getLogger("webex.realtime")
 
 _CARD: Final = "application/vnd.microsoft.card.adaptive"
+_MENTIONED: Final = re.compile(
+    r"""(<spark-mention\b[^<>]*?\bdata-object-id=["'])([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(["'])"""
+)
 _RARE: Final = frozenset({"mentions", "groupMentions", "files", "cards"})
 
 
 class Reader:
-    """Reads activities for one user. `hydra` is the base of file URLs; `cluster_of` gives an id's cluster by URL."""
+    """Read activities for one user. `hydra` is the base of file URLs; `by_url` gives the cluster of a conversation."""
 
-    __slots__ = ("_cluster_of", "_hydra")
+    __slots__ = ("_by_url", "_hydra")
 
-    def __init__(self, hydra: str, cluster_of: Callable[[str], str]) -> None:
+    def __init__(self, hydra: str, by_url: Callable[[str], str]) -> None:
         self._hydra = hydra
-        self._cluster_of = lru_cache(maxsize=1024)(cluster_of)  # by the URL of a conversation
+        self._by_url = lru_cache(maxsize=1024)(by_url)
 
-    def read(self, activity: Mapping[str, Any]) -> list[Occurrence]:
-        """The events that an (opened) activity stands for."""
+    def read(self, activity: Activity) -> list[Occurrence]:
+        """Return the events of a decrypted activity."""
         verb = activity.get("verb")
         reader = _VERBS.get(verb) if isinstance(verb, str) else None
         if reader is None:
             return []
         try:
-            return list(reader(_Activity(activity, self._hydra, self._cluster_of)))
-        except (KeyError, TypeError, ValueError, AttributeError):
+            return list(reader(_Activity(activity, self._hydra, self._by_url)))
+        except Exception:
+            _logger.debug("an activity can't be read", exc_info=True)
             return []  # an activity that lacks what every activity of its kind has tells nothing
 
 
@@ -43,7 +53,7 @@ class _Activity:
 
     __slots__ = ("actor", "cluster", "hydra", "id", "object", "parent", "published", "raw", "target")
 
-    def __init__(self, raw: Mapping[str, Any], hydra: str, cluster_of: Callable[[str], str]) -> None:
+    def __init__(self, raw: Activity, hydra: str, by_url: Callable[[str], str]) -> None:
         self.raw = raw
         self.hydra = hydra
         self.id: str = raw["id"]
@@ -53,8 +63,7 @@ class _Activity:
         self.parent: dict[str, Any] = raw.get("parent") or {}
         self.actor: dict[str, Any] = raw.get("actor") or {}
         place = self.target or self.object
-        url = place.get("url")
-        self.cluster = cluster_of(url) if isinstance(url, str) else "us"
+        self.cluster = cluster_of(place, by_url)
 
     @property
     def actor_uuid(self) -> str:
@@ -77,12 +86,12 @@ def _room_id(uuid: str, cluster: str) -> str:
 
 
 def uuid_of(person: Mapping[str, Any]) -> str:
-    """The UUID of a person in an activity."""
+    """Return the UUID of a person in an activity."""
     return str(person.get("entryUUID") or person["id"])
 
 
 def room_type(tags: Any) -> str:
-    """`direct` or `group`, by the tags of a conversation."""
+    """Return `direct` or `group`, by the tags of a conversation."""
     return "direct" if "ONE_ON_ONE" in (tags or ()) else "group"
 
 
@@ -93,7 +102,7 @@ def _post(activity: _Activity) -> tuple[Occurrence]:
 
 
 def _message(activity: _Activity, edited: bool) -> dict[str, Any]:
-    """A message in the names of the wire; only what there is. By far the most frequent of all."""
+    """Return a message in the names of the wire; by far the most frequent event."""
     content, parent, actor, cluster = activity.object, activity.parent, activity.actor, activity.cluster
     message = str(parent["id"]) if edited else activity.id
     data: dict[str, Any] = {
@@ -118,7 +127,7 @@ def _message(activity: _Activity, edited: bool) -> dict[str, Any]:
 
 
 def _add_rare(data: dict[str, Any], activity: _Activity, message: str) -> None:
-    """Mentions, files and cards of a message."""
+    """Add mentions, files and cards of a message."""
     content = activity.object
     mentions = [person_id(uuid_of(item)) for item in (content.get("mentions") or {}).get("items") or ()]
     groups = [item.get("groupType") for item in (content.get("groupMentions") or {}).get("items") or ()]
@@ -127,16 +136,48 @@ def _add_rare(data: dict[str, Any], activity: _Activity, message: str) -> None:
         for index in range(len((content.get("files") or {}).get("items") or ()))
     ]
     cards = [{"contentType": _CARD, "content": card} for card in content.get("cards") or ()]
+    if mentions and "html" in data:
+        # As in the answers of REST, where mentions in html have public ids.
+        data["html"] = _MENTIONED.sub(lambda match: f"{match[1]}{person_id(match[2].lower())}{match[3]}", data["html"])
     found = {"mentionedPeople": mentions, "mentionedGroups": groups, "files": files, "attachments": cards}
     data.update({name: items for name, items in found.items() if items})
 
 
 def email_of(person: Mapping[str, Any]) -> str | None:
-    """The address of a person in an activity."""
+    """Return the address of a person in an activity."""
     return person.get("entryEmail") or person.get("emailAddress")
 
 
+def _reaction(activity: _Activity, event: str, id: str, message: str) -> Occurrence:
+    return activity.made(
+        "reactions",
+        event,
+        {
+            "id": activity.public("REACTION", id),
+            "name": activity.object.get("displayName"),
+            "messageId": activity.public("MESSAGE", message),
+            "roomId": activity.public("ROOM", activity.target["id"]),
+            "roomType": room_type(activity.target.get("tags")),
+            "personId": person_id(activity.actor_uuid),
+            "personEmail": email_of(activity.actor),
+            "created": activity.published if event == "created" else None,
+        },
+    )
+
+
+def _reacted_to(activity: _Activity) -> str | None:
+    """Return the message that a deleted reaction was to; None when it was no reaction that was deleted."""
+    for parent in (activity.object.get("parent"), activity.parent):
+        if isinstance(parent, dict) and parent.get("type") == "reaction":
+            return str(parent["id"])
+    return None
+
+
 def _delete(activity: _Activity) -> Iterator[Occurrence]:
+    message = _reacted_to(activity)
+    if message is not None:
+        yield _reaction(activity, "deleted", activity.object["id"], message)
+        return
     yield activity.made(
         "messages",
         "deleted",
@@ -151,7 +192,13 @@ def _delete(activity: _Activity) -> Iterator[Occurrence]:
 
 
 def _tombstone(activity: _Activity) -> Iterator[Occurrence]:
-    """A deleted message, as history shows it."""
+    """Yield the deletion of a message or a reaction, as history shows it; an edit goes with its message."""
+    message = _reacted_to(activity)
+    if message is not None:
+        yield _reaction(activity, "deleted", activity.id, message)
+        return
+    if activity.parent.get("type") == "edit":
+        return
     yield activity.made(
         "messages",
         "deleted",
@@ -199,7 +246,7 @@ def _update(activity: _Activity) -> Iterator[Occurrence]:
 
 def _room_updated(activity: _Activity) -> Iterator[Occurrence]:
     room = activity.object
-    tags = activity.target.get("tags") if activity.raw["verb"] == "update" else room.get("tags")
+    tags = activity.target.get("tags") if activity.raw.get("verb") == "update" else room.get("tags")
     creator = room.get("creatorUUID")
     yield activity.made(
         "rooms",
@@ -245,6 +292,13 @@ def _member(event: str) -> Callable[[_Activity], Iterator[Occurrence]]:
     return read
 
 
+def _add(activity: _Activity) -> Iterator[Occurrence]:
+    if activity.object.get("objectType") == "reaction2":
+        yield _reaction(activity, "created", activity.id, str(activity.parent["id"]))
+        return
+    yield from _member("created")(activity)
+
+
 def _moderator(activity: _Activity) -> Iterator[Occurrence]:
     data = _membership(activity, activity.object, activity.target)
     yield activity.made("memberships", "updated", data)
@@ -287,7 +341,7 @@ _VERBS: Final[dict[str, Callable[[_Activity], Iterable[Occurrence]]]] = {
     "update": _update,
     "lock": _room_updated,
     "unlock": _room_updated,
-    "add": _member("created"),
+    "add": _add,
     "leave": _member("deleted"),
     "assignModerator": _moderator,
     "unassignModerator": _moderator,

@@ -1,4 +1,4 @@
-"""How one user's listening stands."""
+"""The state of one user's connection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 @dataclass(slots=True)
 class Health:
-    """How one user's listening stands. Times are aware and local clock; None: never."""
+    """The state of one user's connection. Times are aware and local clock; None: never."""
 
     user_key: str | None
     connected_since: datetime | None = None
@@ -31,5 +31,5 @@ class Health:
         return self.connected_since is not None
 
     def took(self, seconds: float) -> None:
-        """A ping and its pong took so long."""
+        """Note how long a ping and its pong took."""
         self.latency = seconds

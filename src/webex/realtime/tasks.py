@@ -1,4 +1,4 @@
-"""Tasks that somebody owns: none is lost, none reports an error to nobody, and all end together."""
+"""Own tasks: none is lost, no error is left unretrieved, and all end together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Tasks:
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run a coroutine; its error, if nobody asks for it, is dropped."""
+        """Run a coroutine; its error is dropped unless a caller awaits the task."""
         task = asyncio.get_running_loop().create_task(work)
         self.own(task)
         return task
@@ -26,7 +26,12 @@ class Tasks:
     def own(self, task: asyncio.Task[Any]) -> None:
         """Own a task that runs already."""
         self._running.add(task)
-        task.add_done_callback(self._landed)
+        task.add_done_callback(self._on_done)
+
+    async def finish(self) -> None:
+        """Wait until all have ended by themselves."""
+        while running := [task for task in self._running if task is not asyncio.current_task()]:
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def close(self) -> None:
         """Cancel all of them and wait until they have ended."""
@@ -35,7 +40,13 @@ class Tasks:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    def _landed(self, task: asyncio.Task[Any]) -> None:
+    def _on_done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()
+
+
+def observed(task: asyncio.Future[Any]) -> None:
+    """Take note of a task's error, so that asyncio does not complain that it was never retrieved."""
+    if not task.cancelled():
+        task.exception()

@@ -1,4 +1,4 @@
-"""One timer wheel for all the sockets of an event loop: a thousand watches cost one scheduled call a tick."""
+"""One timer wheel for all sockets of an event loop: a thousand timers cost one scheduled call per tick."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _logger = logging.getLogger("webex.realtime")
 
 
 class Timer:
-    """A call that is due; `cancel` takes it back."""
+    """A scheduled call, which `cancel` revokes."""
 
     __slots__ = ("call",)
 
@@ -22,12 +22,12 @@ class Timer:
         self.call: Callable[[], None] | None = call
 
     def cancel(self) -> None:
-        """Do not call any more. Safe to call twice, and after it was called."""
+        """Revoke the call. Safe to call twice, and after the call."""
         self.call = None
 
 
-class Wheel:
-    """Calls functions after about so many seconds, never earlier. Belongs to one event loop."""
+class TimerWheel:
+    """Call functions after about so many seconds, never earlier. Belongs to one event loop."""
 
     def __init__(self, tick: float = _TICK) -> None:
         self._tick = tick
@@ -48,7 +48,7 @@ class Wheel:
         return timer
 
     def close(self) -> None:
-        """Forget everything that is due."""
+        """Revoke every call."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None

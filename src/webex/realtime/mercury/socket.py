@@ -1,7 +1,7 @@
-"""One Mercury connection: from the upgrade to its close (realtime-protocol §3).
+"""Run one Mercury connection, from the upgrade to its close (mercury §3).
 
-It authorizes, waits for the state frame, answers for the pings, counts the sequence and hands every other frame over.
-It never reconnects, decrypts or judges: that is its owner's.
+It authorizes, waits for the state frame, sends pings, checks sequence numbers and hands every other frame to its owner,
+which reconnects and decrypts.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from uuid import uuid4
 import msgspec
 
 from webex.errors import ConnectError, DeadlineError, TransportError
-from webex.http.retry import parse_retry_after
+from webex.http.codec import without_lone_surrogates
+from webex.http.timing import parse_retry_after
+from webex.realtime.wire import is_event
 
 if TYPE_CHECKING:
-    from webex.realtime.connection import Connection, Data
-    from webex.realtime.timers import Timer, Wheel
+    from webex.realtime.mercury.connection import Connection, Data
+    from webex.realtime.mercury.timers import Timer, TimerWheel
+    from webex.realtime.wire import EventFrame, Frame
 
 _logger = logging.getLogger("webex.realtime")
 
@@ -36,24 +39,24 @@ _LARGEST_FRAME: Final = 64 * 1024 * 1024
 _GATHER_ACKS: Final = 0.01  # seconds in which acknowledgements are gathered: each write is a system call
 _READY: Final = ("mercury.buffer_state", "mercury.registration_status")
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode = cast("Callable[[Data], Frame]", msgspec.json.Decoder(dict[str, Any]).decode)  # no field is checked
 _encode = msgspec.json.encode
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
 
 
 class Owner(Protocol):
-    """Who takes the frames. None of these may block or raise."""
+    """Take the frames of a socket. None of these may block or raise."""
 
-    def on_event(self, socket: MercurySocket, envelope: dict[str, Any]) -> None:
-        """A frame with data; acknowledge it with `socket.ack(envelope["id"])`."""
+    def on_event(self, socket: MercurySocket, envelope: EventFrame) -> None:
+        """Take a frame with data; acknowledge it with `socket.ack(envelope["id"])`."""
         ...
 
     def on_gap(self, socket: MercurySocket, actual: int, expected: int) -> None:
-        """Frames are missing."""
+        """Note that frames are missing."""
         ...
 
     def on_shutdown(self, socket: MercurySocket) -> None:
-        """The server is about to go: open another socket, this one stays until then."""
+        """Open another socket: the server is about to go, and this one stays until then."""
         ...
 
 
@@ -62,12 +65,15 @@ class Closed(Exception):
 
     def __init__(self, code: int | None, reason: str = "", *, ready: bool, refused: int | None = None) -> None:
         super().__init__(f"closed with {code if refused is None else f'HTTP {refused}'} {reason}".strip())
-        self.code, self.reason, self.ready, self.refused = code, reason, ready, refused
+        self.code: int | None = code
+        self.reason: str = reason
+        self.ready: bool = ready
+        self.refused: int | None = refused
         self.retry_after: float | None = None
 
 
 def socket_url(url: str, *, multiple: bool = False) -> str:
-    """The URL to connect to: what WDM gave, its query kept, and what Mercury wants to know."""
+    """Return the URL to connect to: that of WDM, with the query parameters that Mercury expects."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     query |= {"outboundWireFormat": "text", "bufferStates": "true", "aliasHttpStatus": "true"}
@@ -78,27 +84,27 @@ def socket_url(url: str, *, multiple: bool = False) -> str:
 
 
 class MercurySocket:
-    """One connection. `open`, then `run` until it raises `Closed`."""
+    """Run one connection: `open`, then `run` until it raises `Closed`."""
 
     def __init__(
         self,
         owner: Owner,
-        wheel: Wheel,
+        wheel: TimerWheel,
         *,
         tls: ssl.SSLContext | None = None,
-        proxy: str | None = None,
+        proxy_for: Callable[[str], str | None] = lambda url: None,
         user_agent: str = "webex-python-sdk",
         ping_interval: float = PING_INTERVAL,
         pong_timeout: float = PONG_TIMEOUT,
         on_latency: Callable[[float], None] | None = None,  # seconds that a ping and its pong took
     ) -> None:
         self._owner, self._wheel = owner, wheel
-        self._tls, self._proxy, self._user_agent = tls, proxy, user_agent
+        self._tls, self._proxy_for, self._user_agent = tls, proxy_for, user_agent
         self._ping_interval, self._pong_timeout = ping_interval, pong_timeout
         self._on_latency = on_latency
         self._connection: Connection | None = None
         self._expected: int | None = None  # the next sequence number
-        self._ahead: dict[int, dict[str, Any]] = {}  # frames that overtook one that is missing
+        self._ahead: dict[int, Frame] = {}  # frames that overtook one that is missing
         self._overtaken: Timer | None = None
         self._ping_id: str | None = None
         self._pinged = 0.0
@@ -106,8 +112,8 @@ class MercurySocket:
         self._outbox: list[bytes] = []
         self._early: list[Data] | None = []  # what comes before `run`
         self._state: asyncio.Future[None] | None = None  # the state frame
-        self._fate: tuple[int, str] | None = None  # why we closed it ourselves
-        self.ready = False
+        self._close_reason: tuple[int, str] | None = None  # why we closed it ourselves
+        self.ready: bool = False
         self.buffer_state: dict[str, Any] = {}
         self.cloud_time: float | None = None  # seconds since the epoch, by the state frame
 
@@ -115,17 +121,21 @@ class MercurySocket:
         """Connect, authorize, and wait for the state frame; `Closed`, `TransportError` or `DeadlineError` otherwise."""
         from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
 
-        from webex.realtime.connection import Connecting, Connection
+        from webex.realtime.mercury.connection import Connecting, Connection
 
         address = socket_url(url, multiple=multiple)
         secure = address.startswith("wss:")
+        proxy = self._proxy_for(address)
+        tunnel: dict[str, Any] = (
+            {"proxy_ssl": self._tls} if proxy is not None and proxy.startswith("https:") and self._tls else {}
+        )
         try:
             async with asyncio.timeout(timeout):
                 try:
                     connection = await Connecting(
                         address,
                         ssl=self._tls if secure else None,
-                        proxy=self._proxy,
+                        proxy=proxy,
                         ping_interval=None,
                         compression=None,
                         max_size=_LARGEST_FRAME,
@@ -133,6 +143,7 @@ class MercurySocket:
                         close_timeout=2,
                         user_agent_header=self._user_agent,
                         logger=_quiet,
+                        **tunnel,
                         create_connection=partial(Connection, self._arrived),  # type: ignore[arg-type]  # a factory
                     )
                     self._connection = cast("Connection", connection)
@@ -142,13 +153,17 @@ class MercurySocket:
                     closed.retry_after = parse_retry_after(asked, time.time())
                     raise closed from None
                 except (InvalidHandshake, WebSocketException) as error:
-                    raise TransportError(f"Mercury did not shake hands ({type(error).__name__}).") from None
+                    raise TransportError(
+                        f"{urlsplit(address).hostname} (Mercury) did not shake hands ({type(error).__name__})."
+                    ) from None
                 except OSError as error:
-                    raise ConnectError(f"No connection to Mercury could be made ({type(error).__name__}).") from None
+                    raise ConnectError(
+                        f"No connection to {urlsplit(address).hostname} (Mercury) was made ({type(error).__name__})."
+                    ) from None
                 await self._authorize(token)
         except TimeoutError:
             await self.close()
-            raise DeadlineError(f"Mercury was not ready within {timeout:g} s.") from None
+            raise DeadlineError(f"{urlsplit(url).hostname} (Mercury) was not ready within {timeout:g} s.") from None
         except BaseException:
             await self.close()
             raise
@@ -164,23 +179,23 @@ class MercurySocket:
         raise self._closed(connection)
 
     def ack(self, message_id: str) -> None:
-        """Acknowledge a frame, in a moment and together with others; on a closed socket it does nothing."""
-        if self._connection is None or self._fate is not None:
+        """Acknowledge a frame, soon and together with others; does nothing on a closed socket."""
+        if self._connection is None or self._close_reason is not None:
             return
         if not self._outbox:
             asyncio.get_running_loop().call_later(_GATHER_ACKS, self._flush)
         self._outbox.append(b'{"messageId":%b,"type":"ack"}' % _encode(message_id))
 
     def send(self, text: str) -> None:
-        """Send a frame now, behind what waits to be acknowledged."""
-        if self._connection is not None and self._fate is None:
+        """Send a frame now, after the acknowledgements that wait."""
+        if self._connection is not None and self._close_reason is None:
             self._outbox.append(text.encode())
             self._flush()
 
     async def close(self, code: int = 1000, reason: str = "Done") -> None:
         """Close, and wait until it is closed. Safe to call twice."""
         self._flush()
-        self._fate = self._fate or (code, reason)
+        self._close_reason = self._close_reason or (code, reason)
         self._stop_timer()
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -215,14 +230,14 @@ class MercurySocket:
     def _closed(self, connection: Connection) -> Closed:
         self._stop_timer()
         self._give_up_waiting()
-        if self._fate is not None:
-            return Closed(*self._fate, ready=self.ready)
+        if self._close_reason is not None:
+            return Closed(*self._close_reason, ready=self.ready)
         if connection.was_cut:
             return Closed(None, "cut", ready=self.ready)
         return Closed(connection.close_code, connection.close_reason or "", ready=self.ready)
 
     def _arrived(self, message: Data) -> None:
-        """One message; called by the connection, in the order in which they come."""
+        """Take one message; called by the connection, in order."""
         try:
             if self._early is None:
                 self._take(message)
@@ -245,17 +260,21 @@ class MercurySocket:
             if self._state is not None:
                 self._state.set_result(None)
 
-    def _read(self, message: Data) -> dict[str, Any] | None:
-        """The envelope; None for what is no JSON object, which is neither acknowledged nor fatal."""
+    def _read(self, message: Data) -> Frame | None:
+        """Return the envelope; None for what is no JSON object, which is neither acknowledged nor fatal."""
         try:
-            envelope = _decode(message)
+            return _decode(message)
         except _UNREADABLE:
-            _logger.debug("a frame that can't be read was ignored")
+            repaired = without_lone_surrogates(bytes(message))
+        try:
+            return None if repaired is None else _decode(repaired)
+        except _UNREADABLE:
             return None
-        return envelope
+        finally:
+            _logger.debug("a frame that is no JSON was %s", "ignored" if repaired is None else "repaired")
 
     def _take(self, message: Data) -> None:
-        """Take one message: in the order of its number, waiting a moment for one that was overtaken."""
+        """Take one message in the order of its number; waits a moment for one that was overtaken."""
         envelope = self._read(message)
         if envelope is None:
             return
@@ -275,7 +294,7 @@ class MercurySocket:
             elif self._overtaken is None:
                 self._overtaken = self._wheel.after(_REORDER_PATIENCE, self._give_up_waiting)
         else:
-            self._handle(envelope)  # late, or once more: whoever takes it knows what it had
+            self._handle(envelope)  # late, or a repeat: the owner drops what it had
 
     def _catch_up_with_numbers(self) -> None:
         while self._ahead and self._expected in self._ahead:
@@ -287,7 +306,7 @@ class MercurySocket:
             self._overtaken = None
 
     def _give_up_waiting(self) -> None:
-        """The missing numbers do not come: report the gap and go on behind it."""
+        """Report the missing numbers as a gap, and continue behind it."""
         if self._overtaken is not None:
             self._overtaken.cancel()
             self._overtaken = None
@@ -298,25 +317,24 @@ class MercurySocket:
             self._expected = actual
             self._catch_up_with_numbers()
 
-    def _handle(self, envelope: dict[str, Any]) -> None:
+    def _handle(self, envelope: Frame) -> None:
         kind = envelope.get("type")
         if kind == "pong":
-            self._ack_of(envelope)
+            self._ack_of(envelope.get("id"))
             self._pong(envelope.get("id"))
         elif kind == "shutdown":
-            self._ack_of(envelope)
+            self._ack_of(envelope.get("id"))
             self._owner.on_shutdown(self)
-        elif not isinstance(data := envelope.get("data"), dict) or data.get("eventType") in _READY:
-            self._ack_of(envelope)
+        elif not is_event(envelope) or envelope["data"].get("eventType") in _READY:
+            self._ack_of(envelope.get("id"))
         else:
             self._owner.on_event(self, envelope)
 
-    def _ack_of(self, envelope: dict[str, Any]) -> None:
-        message_id = envelope.get("id")
+    def _ack_of(self, message_id: object) -> None:
         if isinstance(message_id, str):
             self.ack(message_id)
 
-    # The watch over the connection
+    # Ping and pong
 
     def _ping(self) -> None:
         self._ping_id = str(uuid4())
@@ -341,7 +359,7 @@ class MercurySocket:
 
     def _abandon(self, reason: str) -> None:
         self._flush()
-        self._fate = (1000, reason)
+        self._close_reason = (1000, reason)
         connection = self._connection
         if connection is not None:
             task = asyncio.ensure_future(connection.close(1000, reason))
@@ -364,6 +382,5 @@ def _seen(task: asyncio.Future[Any]) -> None:
 
 
 # The library would log whole frames at debug level, and the first one holds the token.
-_quiet = logging.getLogger("webex.realtime.wire")
-_quiet.setLevel(logging.CRITICAL)
-_quiet.propagate = False
+# It stands in no registry: `logging.config.dictConfig` would enable a disabled logger of the registry again.
+_quiet = logging.Logger("webex.realtime.wire", level=logging.CRITICAL + 1)  # noqa: LOG001  # as said above

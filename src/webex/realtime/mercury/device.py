@@ -1,7 +1,7 @@
-"""Registering with WDM: what gives a user a Mercury socket (realtime-protocol §1).
+"""Register devices with WDM, which gives a user a Mercury socket (mercury §2).
 
-One device a user and name, kept in the bounded storage and used again; what the cloud forgot is registered anew, and
-when there are too many, the oldest of our own kind go.
+One device for each user and name is kept in the bounded storage and reused. A device that the cloud forgot is
+registered anew; when there are too many, the oldest of the SDK's own are deleted.
 """
 
 from __future__ import annotations
@@ -11,36 +11,36 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
-from webex.errors import ApiError, DecodeError, NotFoundError, PermissionDeniedError, WebexError
+from webex.config import is_loopback_host
+from webex.errors import (
+    ApiError,
+    DecodeError,
+    NotFoundError,
+    PermissionDeniedError,
+    RealtimeError,
+    WebexError,
+)
 from webex.http.types import Response
 from webex.ids import is_uuid
+from webex.realtime.records import DEFAULT_NAME, NAMESPACE
+from webex.storage.formats import check_format, with_format
 from webex.storage.paths import path
 
 if TYPE_CHECKING:
+    from webex.config import Config
+    from webex.http.types import HostPolicy
+    from webex.realtime.service_client import ServiceClient
     from webex.storage.access import StorageAccess
 
 _logger = logging.getLogger("webex.realtime")
 
 DEVICE_TYPE: Final = "DESKTOP"
-DEFAULT_NAME: Final = "webex-python-sdk"
-NAMESPACE: Final = "realtime"
 _EXCESSIVE: Final = "User has excessive device registrations"
 _NOT_SENT_BACK: Final = ("features", "mediaCluster", "etag")
 _KEEP_AT_LEAST: Final = 2
-
-
-class DeviceDoor(Protocol):
-    """How requests go out for one user."""
-
-    async def url_of(self, service: str) -> str:
-        """The base URL of a service, by the user's catalog."""
-        ...
-
-    async def send(self, method: str, url: str, **options: Any) -> Response:
-        """Send, with the user's token."""
-        ...
 
 
 @dataclass(slots=True)
@@ -62,18 +62,18 @@ class Device:
 
 
 class Devices:
-    """The registration of one user under one name."""
+    """Keep the registration of one user under one name."""
 
     def __init__(
         self,
-        door: DeviceDoor,
+        services: ServiceClient,
         storage: StorageAccess,
         owner: tuple[str, ...],
         *,
         name: str = DEFAULT_NAME,
         ttl: int | None = None,
     ) -> None:
-        self._door, self._storage = door, storage
+        self._services, self._storage = services, storage
         self._key = path(*owner, "device")
         self._name, self._ttl = name, ttl
         self.current: Device | None = None
@@ -85,14 +85,14 @@ class Devices:
         return None if self._ttl is None else self._ttl / 2 + 60
 
     async def ensure(self) -> Device:
-        """The registration: the one at hand, the stored one (refreshed), or a new one."""
+        """Return the registration: the present one, the stored one (refreshed), or a new one."""
         async with self._turn:
             return await self._ensure()
 
     async def refresh(self) -> Device:
-        """The same registration, alive for longer; a new one when the cloud has forgotten it.
+        """Refresh the registration; register anew when the cloud has forgotten it.
 
-        Who asks while somebody else does so gets what that one got.
+        Concurrent callers share one refresh.
         """
         before = self.current
         async with self._turn:
@@ -104,6 +104,7 @@ class Devices:
         if self.current is not None:
             return self.current
         stored = await self._storage.get_or_none(NAMESPACE, self._key) if self._ttl is None else None
+        check_format(stored, "The data of a device")
         if isinstance(stored, dict):
             try:
                 self.current = _read(stored["record"], stored.get("etag"))
@@ -115,7 +116,7 @@ class Devices:
         return await self._register()
 
     async def _register(self) -> Device:
-        """A new registration; `ApiError` when WDM refuses."""
+        """Register a new device; `ApiError` when WDM refuses."""
         try:
             response = await self._post()
         except PermissionDeniedError as error:
@@ -135,7 +136,7 @@ class Devices:
         body = {name: value for name, value in device.record.items() if name not in _NOT_SENT_BACK}
         headers = {"if-none-match": device.etag} if device.etag else {}
         try:
-            response = await self._door.send(
+            response = await self._services.send(
                 "PUT",
                 device.url,
                 params={"includeUpstreamServices": "all"},
@@ -159,13 +160,13 @@ class Devices:
         return refreshed
 
     async def unregister(self) -> None:
-        """Let the cloud forget it; one that it forgot already is forgotten here too."""
+        """Delete the registration, at the cloud and here."""
         async with self._turn:
             device = self.current
             if device is None:
                 return
             try:
-                await self._door.send("DELETE", device.url)
+                await self._services.send("DELETE", device.url)
             except NotFoundError:
                 pass
             finally:
@@ -177,22 +178,22 @@ class Devices:
             await self._storage.delete(NAMESPACE, self._key)
 
     async def caught_up(self) -> None:
-        """What was missed before this registration was listed: from now on the cloud keeps what is not acknowledged."""
+        """Note that what was missed before this registration is listed: now the cloud keeps the unacknowledged."""
         device = self.current
         if device is not None and device.fresh:
             device.fresh = False
             await self._keep(device)
 
     async def _post(self) -> Response:
-        url = await self._door.url_of("wdm")
-        return await self._door.send(
+        url = await self._services.url_of("wdm")
+        return await self._services.send(
             "POST", f"{url}/devices", params={"includeUpstreamServices": "all"}, json=self._body()
         )
 
     async def _make_room(self) -> None:
-        """Delete the oldest third of our own kind, so that one more is allowed."""
-        url = await self._door.url_of("wdm")
-        listed = (await self._door.send("GET", f"{url}/devices")).json()
+        """Delete the oldest third of the SDK's own devices, so that one more is allowed."""
+        url = await self._services.url_of("wdm")
+        listed = (await self._services.send("GET", f"{url}/devices")).json()
         devices = listed.get("devices") if isinstance(listed, dict) else None
         own = [
             device
@@ -204,7 +205,7 @@ class Devices:
             return
         for device in own[: math.ceil(len(own) / 3)]:
             try:
-                await self._door.send("DELETE", str(device.get("url")))
+                await self._services.send("DELETE", str(device.get("url")))
             except ApiError as error:
                 _logger.debug("an old device could not be deleted: %s", error.status)
 
@@ -224,13 +225,13 @@ class Devices:
 
     @staticmethod
     def _stored(device: Device) -> dict[str, Any]:
-        return {"record": device.record, "etag": device.etag, "fresh": device.fresh}
+        return with_format({"record": device.record, "etag": device.etag, "fresh": device.fresh})
 
     async def _keep(self, device: Device) -> None:
         self.current = device
         if self._ttl is None:
             try:
-                await self._storage.put(NAMESPACE, self._key, self._stored(device))
+                await self._storage.put(NAMESPACE, self._key, self._stored(device), durable=False)
             except WebexError:
                 _logger.warning("the device could not be stored; the next start registers another one", exc_info=True)
 
@@ -243,13 +244,13 @@ def _read(record: Any, etag: str | None) -> Device:
         raise DecodeError("The answer to a device registration lacks url, webSocketUrl or userId.")
     if not is_uuid(user_id):
         raise DecodeError("The userId of a device registration is no UUID.", path="userId")
-    # Long lists that nobody reads would only cost memory, a thousand times over.
+    # Long lists that are never read would cost memory for each of thousands of users.
     slim = {name: value for name, value in record.items() if name not in ("services", "serviceHostMap")}
     return Device(url, socket_url, user_id.lower(), str(record.get("orgId") or ""), etag, slim)
 
 
 def read_features(features: Any, group: str) -> dict[str, Any]:
-    """Feature toggles by key: numbers and booleans are read out of their text."""
+    """Return feature toggles by key; numbers and booleans are read out of their text."""
     entries = features.get(group) if isinstance(features, Mapping) else None
     found: dict[str, Any] = {}
     for entry in entries if isinstance(entries, list) else ():
@@ -272,3 +273,14 @@ def _feature(value: Any) -> Any:
     except ValueError:
         return value
     return number if math.isfinite(number) else value
+
+
+def check_socket_host(url: str, config: Config, hosts: HostPolicy) -> None:
+    """Raise `RealtimeError` for a socket URL that may not receive a token: it is no service of the catalog."""
+    host = urlsplit(url).hostname
+    beside_emulator = config.emulator_url is not None and (is_loopback_host(host) or host in config.emulator_hosts)
+    if not url.startswith(("wss:", "ws:")) or not (beside_emulator or hosts.may_receive_token(f"http{url[2:]}")):
+        raise RealtimeError(
+            f"The registration names a socket at {host!r}, which may not receive a token: "
+            "it is no service of the catalog. allowed_domains is the setting, if it should be."
+        )

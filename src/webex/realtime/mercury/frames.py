@@ -1,11 +1,14 @@
-"""Header overrides of a frame (realtime-protocol §3.3)."""
+"""Apply the header overrides of a frame (mercury §3.3)."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from webex.realtime.wire import EventFrame
 
 
-def override(envelope: dict[str, Any]) -> None:
+def override(envelope: EventFrame) -> None:
     """Apply the header overrides of a frame: paths into its body, beside `data` or within it."""
     for headers in (envelope.get("headers"), envelope["data"].get("headers")):
         if not isinstance(headers, dict):
