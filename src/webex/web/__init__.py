@@ -1,13 +1,15 @@
 """Signing in with a browser: a core that knows no framework, and thin adapters over it.
 
-`webex.web.fastapi` and `webex.web.starlette` are the adapters; another one speaks to `SignIn` with `WebRequest` and
-`WebResponse`.
+`webex.web.asgi` and `webex.web.wsgi` are plain middleware, which the adapters for FastAPI, Starlette, Litestar,
+aiohttp, Flask and Django build on; `webex.web.aws_lambda` has neither. Another adapter speaks to `SignIn`, or in
+blocking code to `BlockingSignIn`, with `WebRequest` and `WebResponse`.
 """
 
 from __future__ import annotations
 
+from webex.web.blocking import BlockingSignIn
 from webex.web.core import SignIn
 from webex.web.messages import WebRequest, WebResponse
 from webex.web.sessions import WebSession
 
-__all__ = ["SignIn", "WebRequest", "WebResponse", "WebSession"]
+__all__ = ["BlockingSignIn", "SignIn", "WebRequest", "WebResponse", "WebSession"]

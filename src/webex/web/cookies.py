@@ -1,4 +1,4 @@
-"""Cookies that a browser gives back to nobody else, and values that nobody else can make."""
+"""Hardened cookies and HMAC-signed values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Cookie:
 
 
 @dataclass(frozen=True, slots=True)
-class Jar:
+class CookieNames:
     """How this app's cookies are called and where they are sent.
 
     `__Host-` at the root and `__Secure-` below a path (RFC 6265bis §4.1.3): a neighbouring subdomain can't plant a
@@ -44,18 +44,26 @@ class Jar:
     secure: bool
 
     def name(self, base: str) -> str:
-        """The full name of a cookie."""
+        """Return the full name of a cookie."""
         if not self.secure:
             return base
         return ("__Host-" if self.path == "/" else "__Secure-") + base
 
     def make(self, base: str, value: str, max_age: float) -> Cookie:
-        """A cookie for so many seconds."""
+        """Make a cookie for so many seconds."""
         return Cookie(self.name(base), value, self.path, self.secure, int(max_age))
 
+    def owns(self, name: str) -> bool:
+        """Whether a full name has the prefix of this app's cookies."""
+        return name.startswith(self.name(""))
+
     def gone(self, base: str) -> Cookie:
-        """What takes a cookie away."""
+        """Return the header that removes a cookie."""
         return self.make(base, "", 0)
+
+    def gone_by_name(self, name: str) -> Cookie:
+        """Return the header that removes the cookie of a full name."""
+        return Cookie(name, "", self.path, self.secure, 0)
 
 
 class Signer:
@@ -76,11 +84,11 @@ class Signer:
                 )
 
     def sign(self, value: str, purpose: str) -> str:
-        """The value with its signature."""
+        """Sign a value, and return both."""
         return f"{value}.{_signature(self._secrets[0], value, purpose)}"
 
     def open(self, signed: str | None, purpose: str) -> str | None:
-        """The value, if one of the secrets signed it for this purpose."""
+        """Return the value, if one of the secrets signed it for this purpose."""
         value, dot, signature = (signed or "").rpartition(".")
         if not dot or not signature.isascii():
             return None

@@ -1,67 +1,86 @@
-"""Signing in with a browser, whatever the framework: three routes and one question, who is this?
+"""Sign users in with a browser, whatever the framework: three routes, and the session of a request.
 
 `login` sends the browser to Webex, `callback` begins a session, `logout` ends it. Where the app is, as browsers see
-it, comes from `redirect_uri` and never from a request's headers.
+it, comes from `redirect_uri` and never from a request's headers. Everything is `async def` and also runs over a
+blocking `Integration`, whose calls never suspend: `blocking.py` drives it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, quote, urlsplit
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import parse_qs, quote
 
-from webex.auth.login import safe_return_to
-from webex.config import is_loopback_host
-from webex.errors import ConfigurationError, NotSignedInError, ReauthorizationRequiredError, WebexError
-from webex.integration import AsyncIntegration
-from webex.web.cookies import Jar, Signer
+from webex.errors import (
+    ConfigurationError,
+    LoginError,
+    MissingKeyError,
+    NotSignedInError,
+    ReauthorizationRequiredError,
+    StorageError,
+    WebexError,
+)
+from webex.integration import AsyncIntegration, Integration, credentials_of
+from webex.runtime.functions import is_asynchronous
+from webex.web.cookies import Signer
 from webex.web.messages import WebRequest, WebResponse, behind_proxies, networks, redirect
-from webex.web.pages import Problem, explain, page
+from webex.web.pages import Problem, explain, page, sign_out_page
+from webex.web.place import Place
 from webex.web.sessions import Sessions, WebSession
 
 if TYPE_CHECKING:
+    from webex.auth.credentials import Credentials
     from webex.auth.login import SignedIn
-    from webex.client import AsyncWebex
+    from webex.client import AsyncWebex, Webex
+    from webex.web.carrier import SessionCarrier
 
 _logger = logging.getLogger("webex.web")
 
 SESSION_COOKIE: Final = "webex_session"
 LOGIN_COOKIE: Final = "webex_login"
+MOVED_COOKIE: Final = "webex_moved"
 DEFAULT_SESSION_MAX_AGE: Final = 14 * 86400.0
+_MOST_LOGIN_COOKIES: Final = 4
+REFUSALS: Final = (NotSignedInError, ReauthorizationRequiredError, StorageError)  # see `is_refusal`
+_SPENT: Final = ("state", "used", "expired", "browser", "code")  # reasons that ask for no attention of a signed-in user
 
-SuccessHook = Callable[["SignedIn", WebRequest], "WebResponse | str | Awaitable[WebResponse | str | None] | None"]
-FailureHook = Callable[[WebexError, WebRequest], "WebResponse | Awaitable[WebResponse | None] | None"]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the app is: its origin, the path it is mounted at (empty at the root), and its cookies."""
-
-    origin: str
-    mount: str
-    jar: Jar
+Answer = WebResponse | str | None
+SuccessHook = Callable[["SignedIn", Any], Any]
+FailureHook = Callable[[WebexError, Any], Any]
 
 
 class SignIn:
     """The sign-in of one app. Adapters turn requests into `WebRequest` and call it.
 
-    `integration` is an `AsyncIntegration`, a function that gives one, or None while it is set later
+    `integration` is an `AsyncIntegration` or `Integration`, a function that gives one, or None while it is set later
     (`auth.integration = …`, in a lifespan). `session_secret`: at least 32 bytes; of a list the first signs and all are
     accepted. `prefix` is where the three routes live, `callback_path` another place for the callback alone.
     `session_max_age` is in seconds. With `revoke_on_sign_out` a sign-out also forgets the person's tokens and revokes
     them at Webex; without it only the browser's session ends. `trusted_proxies` are addresses or networks whose
     `X-Forwarded-*` count.
 
-    `on_success(signed_in, request)` may give another path to go to, or a whole response; `on_failure(error, request)`
-    a response in place of the page. Both may be asynchronous. `scope` and `login_options` are those of `begin_login`.
+    `on_success(signed_in, request)` may return another path of the app to go to, or a whole response;
+    `on_failure(error, request)` a response in place of the page. Both get the framework's request, may return a
+    response of the framework, may raise, and may be asynchronous over an `AsyncIntegration`. With `own_session` the app
+    begins a session of its own in `on_success`, and none of ours is made. With a `session_carrier` the session's id
+    rests there (in the session of a framework) and not in a cookie of its own. `scope` and `login_options` are those
+    of `begin_login`.
     """
+
+    native_responses: ClassVar[tuple[type, ...]] = ()  # what hooks may return besides `WebResponse`
+    styles: ClassVar[tuple[type, ...]] = (AsyncIntegration, Integration)
 
     def __init__(
         self,
-        integration: AsyncIntegration | Callable[[], AsyncIntegration] | None = None,
+        integration: AsyncIntegration
+        | Integration
+        | Callable[[], AsyncIntegration]
+        | Callable[[], Integration]
+        | None = None,
         *,
         session_secret: str | bytes | Sequence[str | bytes],
         prefix: str = "/auth",
@@ -72,13 +91,15 @@ class SignIn:
         trusted_proxies: Sequence[str] = (),
         on_success: SuccessHook | None = None,
         on_failure: FailureHook | None = None,
+        own_session: bool = False,
+        session_carrier: SessionCarrier | None = None,
         scope: str | Sequence[str] | None = None,
         login_options: Mapping[str, str] | None = None,
     ) -> None:
-        self.prefix = _checked_path("prefix", prefix).rstrip("/")
-        self.login_path = f"{self.prefix}/login"
-        self.logout_path = f"{self.prefix}/logout"
-        self.callback_path = _checked_path("callback_path", callback_path or f"{self.prefix}/callback")
+        self.prefix: str = _checked_path("prefix", prefix).rstrip("/")
+        self.login_path: str = f"{self.prefix}/login"
+        self.logout_path: str = f"{self.prefix}/logout"
+        self.callback_path: str = _checked_path("callback_path", callback_path or f"{self.prefix}/callback")
         self._signer = Signer(session_secret)
         self._trusted = networks(trusted_proxies)
         self._after_sign_out = after_sign_out
@@ -86,25 +107,26 @@ class SignIn:
         self._revoke = revoke_on_sign_out
         self._on_success = on_success
         self._on_failure = on_failure
+        self._own_session = own_session
+        self._carrier = session_carrier
         self._scope = scope
         self._login_options = dict(login_options or {})
-        self._given = integration
-        self._settled: tuple[AsyncIntegration, Place, Sessions] | None = None
-        if isinstance(integration, AsyncIntegration):
+        self._given: Any = integration
+        self._settled: tuple[Any, Place, Sessions, Credentials] | None = None
+        if own_session and on_success is None:
+            raise ConfigurationError("own_session=True needs on_success: it begins the app's own session.")
+        if isinstance(integration, AsyncIntegration | Integration):
             self._settle()
-        elif integration is not None and not callable(integration):
-            raise ConfigurationError(
-                f"A web app needs an AsyncIntegration, not {type(integration).__name__}: "
-                "its requests share one event loop."
-            )
+        elif self._given is not None and not callable(self._given):
+            self._check_style(self._given)  # raises: it is of no style
 
     @property
-    def integration(self) -> AsyncIntegration:
+    def integration(self) -> Any:
         """The app; `ConfigurationError` while there is none."""
         return self._settle()[0]
 
     @integration.setter
-    def integration(self, integration: AsyncIntegration) -> None:
+    def integration(self, integration: Any) -> None:
         self._given, self._settled = integration, None
 
     @property
@@ -117,104 +139,163 @@ class SignIn:
         """The sessions in the app's storage."""
         return self._settle()[2]
 
-    def _settle(self) -> tuple[AsyncIntegration, Place, Sessions]:
-        found = self._given if isinstance(self._given, AsyncIntegration) or self._given is None else self._given()
+    @property
+    def login_url(self) -> str:
+        """The login route as browsers see it, without the origin; `?return_to=/inbox` may follow."""
+        return self.place.mount + self.login_path
+
+    @property
+    def logout_url(self) -> str:
+        """The logout route as browsers see it, without the origin: where a form posts to."""
+        return self.place.mount + self.logout_path
+
+    def _settle(self) -> tuple[Any, Place, Sessions, Credentials]:
+        given = self._given
+        found = given if given is None or isinstance(given, AsyncIntegration | Integration) else given()
         if self._settled is not None and self._settled[0] is found:
             return self._settled
-        if not isinstance(found, AsyncIntegration):
+        if found is None:
             raise ConfigurationError(
-                "There is no AsyncIntegration yet. Give it to WebexAuth, or set auth.integration in the app's lifespan."
+                f"There is no {self.styles[0].__name__} yet. Give it to {type(self).__name__}, or set "
+                "auth.integration in the app's lifespan."
             )
+        self._check_style(found)
         config = found.config
-        place = _place(config.require("redirect_uri"), self.callback_path)
-        shared = found._app
-        sessions = Sessions(shared.access, shared.runtime.clock, config.require("client_id"), self._session_max_age)
-        self._settled = (found, place, sessions)
+        place = Place.of(config.require("redirect_uri"), self.callback_path)
+        config.require("client_id")
+        credentials = credentials_of(found)
+        self._settled = (found, place, credentials.browser_sessions(self._session_max_age), credentials)
         return self._settled
 
+    def _check_style(self, integration: Any) -> None:
+        if not isinstance(integration, self.styles):
+            raise ConfigurationError(
+                f"{type(self).__name__} needs an {' or '.join(style.__name__ for style in self.styles)}, "
+                f"not {type(integration).__name__}"
+                + (": the app's requests share one event loop." if self.styles == (AsyncIntegration,) else ".")
+            )
+        if isinstance(integration, Integration):
+            for name, hook in (("on_success", self._on_success), ("on_failure", self._on_failure)):
+                if is_asynchronous(hook):
+                    raise ConfigurationError(
+                        f"{name} is asynchronous and can't be called over a blocking Integration: write it with def, "
+                        "or use AsyncIntegration."
+                    )
+
     # The three routes
+
+    def route(self, path: str) -> Callable[[WebRequest], Coroutine[Any, Any, WebResponse]] | None:
+        """Return what serves a decoded path below the app's root, with or without a slash at the end."""
+        routes = {self.login_path: self.login, self.callback_path: self.callback, self.logout_path: self.logout}
+        return routes.get(path) or routes.get(path.removesuffix("/"))
 
     async def login(self, request: WebRequest) -> WebResponse:
         """`GET …/login?return_to=/inbox`: send the browser to Webex."""
         request = behind_proxies(request, self._trusted)
         try:
-            integration, place, _ = self._settle()
-            if elsewhere := self._same_machine(request, place):
-                return redirect(elsewhere)
+            _, place, _, credentials = self._settle()
+            moved = place.jar.name(MOVED_COOKIE)
+            elsewhere = place.on_the_host_with_the_cookies(request, self.login_path)
+            # A proxy may show us another host than the browser's, so one redirect must be enough.
+            if elsewhere and not request.cookie_values(moved):
+                return redirect(elsewhere, place.jar.make(MOVED_COOKIE, "1", 5))
             asked = parse_qs(request.query).get("return_to", ["/"])[0]
-            begun = await integration.begin_login(
-                browser=self._signer.open(request.cookies.get(place.jar.name(LOGIN_COOKIE)), LOGIN_COOKIE),
+            known = self._login_secrets(request)
+            begun = await credentials.begin_login(
+                browser=known[0] if known else None,
                 return_to=self.safe_return_to(asked),
                 scope=self._scope,
-                **self._login_options,
+                user_key=None,
+                options=self._login_options,
             )
         except WebexError as error:
             return await self._failed(error, request)
-        cookie = place.jar.make(LOGIN_COOKIE, self._signer.sign(begun.browser, LOGIN_COOKIE), begun.expires_in)
-        return redirect(begun.url, cookie)
+        # Two tabs that begin at once get a cookie each, neither of which replaces the other.
+        name = _login_cookie(begun.browser)
+        cookie = place.jar.make(name, self._signer.sign(begun.browser, LOGIN_COOKIE), begun.expires_in)
+        surplus = [place.jar.gone_by_name(old) for old in self._login_cookies(request)[_MOST_LOGIN_COOKIES:]]
+        return redirect(begun.url, cookie, *(old for old in surplus if old.name != cookie.name))
 
     async def callback(self, request: WebRequest) -> WebResponse:
-        """`GET …/callback?code=…&state=…`: begin a session, with an id that no browser has had before."""
+        """`GET …/callback?code=…&state=…`: begin a session, with an id that no browser has had before.
+
+        A request that may be speculative never spends the code. A browser with a session that comes with a state that
+        is used, expired or unknown (a reload, Back, an old tab) goes on to the app.
+        """
         request = behind_proxies(request, self._trusted)
         try:
-            integration, place, sessions = self._settle()
-            browser = self._signer.open(request.cookies.get(place.jar.name(LOGIN_COOKIE)), LOGIN_COOKIE)
-            signed_in = await integration.finish_login(request.query, browser=browser)
-            former = self._session_id(request)
-            if former is not None:
+            _, place, sessions, credentials = self._settle()
+            if request.is_speculative:
+                onward = await self._onward(request)
+                return onward or WebResponse(503, {"cache-control": "no-store", "retry-after": "1"})
+            signed_in = await credentials.finish_login(request.query, browser=self._login_secrets(request))
+        except WebexError as error:
+            spent = isinstance(error, LoginError) and error.reason in _SPENT
+            onward = await self._onward(request) if spent else None
+            return onward or await self._failed(error, request, wanted=await self._wanted(request))
+        try:
+            answer = await self._asked(self._on_success, signed_in, request)
+            if not isinstance(answer, WebResponse):
+                answer = redirect(self.safe_return_to(answer or signed_in.return_to))
+            if self._own_session:
+                return answer
+            for former in await self._session_ids(request):
                 await sessions.end(former)
             session_id = await sessions.begin(signed_in.user)
+            if self._carrier is not None:
+                await self._carrier.keep(request, session_id)
+                return answer
         except WebexError as error:
             return await self._failed(error, request)
-        answer: Any = self._on_success(signed_in, request) if self._on_success is not None else None
-        if inspect.isawaitable(answer):
-            answer = await answer
-        if not isinstance(answer, WebResponse):
-            answer = redirect(self.safe_return_to(answer or signed_in.return_to))
-        cookies = (
-            *answer.cookies,
-            place.jar.make(SESSION_COOKIE, self._signer.sign(session_id, SESSION_COOKIE), self._session_max_age),
-            place.jar.gone(LOGIN_COOKIE),
-        )
-        return WebResponse(answer.status, answer.headers, cookies, answer.body)
+        signed = self._signer.sign(session_id, SESSION_COOKIE)
+        cookie = place.jar.make(SESSION_COOKIE, signed, self._session_max_age)
+        return replace(answer, cookies=(*answer.cookies, cookie))
 
     async def logout(self, request: WebRequest) -> WebResponse:
-        """`POST …/logout`, from the app's own pages only: end the session, and the person's tokens."""
+        """`POST …/logout`, from the app's own pages only: end the session, and the person's tokens.
+
+        A GET changes nothing and shows a page with the button.
+        """
         request = behind_proxies(request, self._trusted)
         try:
-            integration, place, sessions = self._settle()
+            _, place, sessions, credentials = self._settle()
+            if request.method != "POST":
+                return sign_out_page(place.mount + self.logout_path, home=place.mount + "/")
             if not self.is_same_origin(request):
                 return self._page(
                     Problem(
                         403,
                         "Sign out from a page of this app",
-                        "The request came from another site, so nobody was signed out.",
+                        "The request came from another site, so the sign-out was refused.",
                         "redirect_uri (WEBEX_REDIRECT_URI), when it came from a page of the app: "
                         f"the app is taken to be at {place.origin}.",
                     )
                 )
-            session_id = self._session_id(request)
-            if session_id is not None:
+            for session_id in await self._session_ids(request):
                 session = await sessions.find(session_id)
                 await sessions.end(session_id)
                 if session is not None and self._revoke:
-                    await integration.sign_out(session.user_key)
+                    await credentials.sign_out(session.user_key)
+            if self._carrier is not None:
+                await self._carrier.drop(request)
         except WebexError as error:
             return await self._failed(error, request)
-        return redirect(
-            place.mount + self._after_sign_out, place.jar.gone(SESSION_COOKIE), place.jar.gone(LOGIN_COOKIE)
-        )
+        gone = [place.jar.gone_by_name(name) for name in self._login_cookies(request)]
+        return redirect(place.mount + self._after_sign_out, place.jar.gone(SESSION_COOKIE), *gone)
 
     # Who is this?
 
     async def session(self, request: WebRequest) -> WebSession | None:
-        """The session that a request's cookie stands for."""
-        session_id = self._session_id(request)
-        return await self.sessions.find(session_id) if session_id is not None else None
+        """Return the session that a request's cookie stands for."""
+        for session_id in await self._session_ids(request):
+            if (session := await self.sessions.find(session_id)) is not None:
+                return session
+        return None
 
-    def client(self, session: WebSession) -> AsyncWebex:
-        """The view of a session's person."""
-        return self.integration.user(session.user_key)
+    def client(self, session: WebSession) -> AsyncWebex | Webex:
+        """Return the view of a session's person."""
+        view: AsyncWebex | Webex = self.integration.user(session.user_key)
+        return view
 
     def is_same_origin(self, request: WebRequest) -> bool:
         """Whether a page of this app made the request, by what the browser says and no page can change.
@@ -228,84 +309,146 @@ class SignIn:
         return origin is not None and origin == self.place.origin
 
     def safe_return_to(self, return_to: str) -> str:
-        """A path of this app: `/` for another origin in whatever spelling, and for the sign-in's own routes."""
-        safe = safe_return_to(return_to)
+        """Return a path of this app: its root for another origin in any spelling, and for the sign-in's own routes."""
         place = self.place
-        path = urlsplit(safe).path
+        inside = place.inside(return_to)
         own = (self.login_path, self.logout_path, self.callback_path)
-        return place.mount + "/" if safe == "/" or path.removeprefix(place.mount) in own else safe
+        return place.mount + "/" if place.path_in_app(inside) in own else inside
 
-    async def refused(self, error: NotSignedInError | ReauthorizationRequiredError, request: WebRequest) -> WebResponse:
-        """The answer when a handler found nobody signed in: to the sign-in for a person, 401 for a script."""
+    async def refused(
+        self, error: NotSignedInError | ReauthorizationRequiredError | StorageError, request: WebRequest
+    ) -> WebResponse:
+        """Answer for a handler that needs a signed-in user: to the sign-in for a person, 401 for a script.
+
+        While the storage fails, which ends no session, the answer is 503 to both.
+        """
         request = behind_proxies(request, self._trusted)
-        place = self.place
-        login = place.mount + self.login_path
+        login = self.login_url
+        if isinstance(error, StorageError):
+            return self._unavailable(error, request)
         if request.wants_html and request.method in ("GET", "HEAD"):
-            return redirect(f"{login}?return_to={quote(request.address, safe='')}")
+            return redirect(f"{login}?return_to={_quoted(self.place.address_of(request))}")
         if request.wants_html:
             return self._page(explain(error))
-        from webex.http.codec import encode_json
-
         code = "reauthorization_required" if isinstance(error, ReauthorizationRequiredError) else "not_signed_in"
         body = {"error": code, "message": explain(error).text, "login": login}
-        return WebResponse(
-            401,
-            {
-                "content-type": "application/json",
-                "cache-control": "no-store",
-                "www-authenticate": f'Webex login="{login}"',
-            },
-            (),
-            encode_json(body),
-        )
+        return _json(401, body, {"www-authenticate": f'Webex login="{login}"'})
 
-    def _session_id(self, request: WebRequest) -> str | None:
-        return self._signer.open(request.cookies.get(self.place.jar.name(SESSION_COOKIE)), SESSION_COOKIE)
+    def _unavailable(self, error: StorageError, request: WebRequest) -> WebResponse:
+        _logger.warning("a request could not be served: %s", type(error).__name__)
+        if not request.wants_html:
+            message = "The app can't reach its storage. Try again in a moment."
+            return _json(503, {"error": "storage_unavailable", "message": message}, {"retry-after": "5"})
+        place = self.place
+        # After a POST the way on is the app's root: a link can't repeat the form.
+        again = place.address_of(request) if request.method in ("GET", "HEAD") else place.mount + "/"
+        again = place.inside(again)
+        return page(self._for_anyone(explain(error)), link=again, link_text="Try again")
 
-    def _same_machine(self, request: WebRequest, place: Place) -> str | None:
-        # localhost and 127.0.0.1 are one machine and two hosts: a cookie set on one never comes back to the other.
-        if request.origin == place.origin:
+    # Cookies
+
+    def _opened(self, request: WebRequest, name: str, purpose: str) -> list[str]:
+        values = request.cookie_values(name)
+        return [opened for value in values if (opened := self._signer.open(value, purpose)) is not None]
+
+    async def _session_ids(self, request: WebRequest) -> list[str]:
+        if self._carrier is not None:
+            found = await self._carrier.read(request)
+            return [] if found is None else [found]
+        return self._opened(request, self.place.jar.name(SESSION_COOKIE), SESSION_COOKIE)
+
+    def _login_cookies(self, request: WebRequest) -> list[str]:
+        """Return the full names of this browser's login cookies."""
+        pairs = request.headers.get("cookie", "").split(";")
+        sent = [*request.cookies, *(pair.partition("=")[0].strip() for pair in pairs)]
+        names = dict.fromkeys(name for name in sent if name.endswith(LOGIN_COOKIE) and self.place.jar.owns(name))
+        return list(names)
+
+    def _login_secrets(self, request: WebRequest) -> list[str]:
+        names = self._login_cookies(request)
+        return [secret for name in names for secret in self._opened(request, name, LOGIN_COOKIE)]
+
+    # Answers
+
+    async def _onward(self, request: WebRequest) -> WebResponse | None:
+        """Where a browser with a session goes that comes to the callback with nothing to finish."""
+        try:
+            session = await self.session(request)
+            # Without tokens the app would only send it back to the sign-in, and that here again.
+            if session is None or not await self._settle()[3].is_signed_in(session.user_key):
+                return None
+        except WebexError:
             return None
-        here, there = urlsplit(f"//{request.host}"), urlsplit(place.origin)
-        if not (is_loopback_host(here.hostname) and is_loopback_host(there.hostname)) or here.netloc == there.netloc:
+        return redirect(self.safe_return_to(await self._wanted(request) or "/"))
+
+    async def _wanted(self, request: WebRequest) -> str | None:
+        """Where the sign-in that came back wanted to go, if this browser began it."""
+        try:
+            secrets = self._login_secrets(request)
+            return await self._settle()[3].return_to_of(request.query, browser=secrets)
+        except WebexError:
             return None
-        return place.origin + place.mount + self.login_path + (f"?{request.query}" if request.query else "")
 
-    async def _failed(self, error: WebexError, request: WebRequest) -> WebResponse:
-        _logger.info("a sign-in failed with %s", type(error).__name__)
-        if self._on_failure is not None:
-            answer: Any = self._on_failure(error, request)
-            if inspect.isawaitable(answer):
-                answer = await answer
-            if isinstance(answer, WebResponse):
-                return answer
-        return self._page(explain(error))
+    async def _asked(self, hook: Callable[..., Any] | None, subject: Any, request: WebRequest) -> Answer:
+        """Call a hook and return its answer; wrap a framework's own response."""
+        if hook is None:
+            return None
+        answer: Any = hook(subject, request if request.native is None else request.native)
+        if inspect.isawaitable(answer):
+            if isinstance(self.integration, Integration):
+                raise ConfigurationError("A hook returned an awaitable over a blocking Integration; write it with def.")
+            answer = await answer
+        if isinstance(answer, self.native_responses):
+            return WebResponse(0, native=answer)
+        if answer is None or isinstance(answer, str | WebResponse):
+            return answer
+        kinds = ", ".join(kind.__name__ for kind in (WebResponse, *self.native_responses))
+        raise ConfigurationError(f"A hook returned {type(answer).__name__}; it may return None, a path, or {kinds}.")
 
-    def _page(self, problem: Problem) -> WebResponse:
-        mount = self._settled[1].mount if self._settled is not None else ""
-        return page(problem, link=mount + self.login_path, link_text="Sign in with Webex")
+    async def _failed(self, error: WebexError, request: WebRequest, *, wanted: str | None = None) -> WebResponse:
+        problem = explain(error)
+        if problem.setting:
+            _logger.warning("a sign-in failed with %s; look at %s", type(error).__name__, problem.setting)
+        else:
+            _logger.info("a sign-in failed with %s", type(error).__name__)
+        answer = await self._asked(self._on_failure, error, request) if self._on_failure is not None else None
+        if isinstance(answer, str):
+            return redirect(self.safe_return_to(answer))
+        return answer if answer is not None else self._page(problem, wanted)
+
+    def _for_anyone(self, problem: Problem) -> Problem:
+        """Name the setting only on the developer's own machine."""
+        place = self._settled[1] if self._settled is not None else None
+        return problem if place is not None and place.is_loopback else replace(problem, setting=None)
+
+    def _page(self, problem: Problem, wanted: str | None = None) -> WebResponse:
+        problem, place = self._for_anyone(problem), self._settled[1] if self._settled is not None else None
+        mount = place.mount if place is not None else ""
+        back = f"?return_to={_quoted(wanted)}" if wanted and wanted != "/" else ""
+        return page(problem, link=mount + self.login_path + back, link_text="Sign in with Webex")
+
+
+def _login_cookie(secret: str) -> str:
+    return f"{hashlib.sha256(secret.encode()).hexdigest()[:8]}_{LOGIN_COOKIE}"
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Return whether `SignIn.refused` answers for a handler that raised this error."""
+    return isinstance(error, REFUSALS) and not isinstance(error, MissingKeyError)  # of a storage that works
+
+
+def _json(status: int, body: Mapping[str, str], headers: Mapping[str, str]) -> WebResponse:
+    from webex.http.codec import encode_json
+
+    common = {"content-type": "application/json", "cache-control": "no-store"}
+    return WebResponse(status, {**common, **headers}, (), encode_json(body))
+
+
+def _quoted(text: str) -> str:
+    return quote(text.encode("utf-8", "surrogatepass"), safe="")
 
 
 def _checked_path(name: str, path: str) -> str:
     if (path and not path.startswith("/")) or "//" in path or any(mark in path for mark in "?#{}\\"):
         raise ConfigurationError(f"{name} must be a path such as /auth, not {path!r}.")
     return path
-
-
-def _place(redirect_uri: str, callback_path: str) -> Place:
-    parts = urlsplit(redirect_uri)
-    if not parts.path.endswith(callback_path):
-        raise ConfigurationError(
-            f"redirect_uri is {redirect_uri!r}, but the callback is served at {callback_path!r}: register and set a "
-            f"URL that ends so (WEBEX_REDIRECT_URI), or give callback_path={parts.path!r}."
-        )
-    plain = parts.scheme == "http"
-    if plain and not is_loopback_host(parts.hostname):
-        raise ConfigurationError(
-            f"redirect_uri is {redirect_uri!r}: cookies are safe over https only. Plain http is for 127.0.0.1 and "
-            "localhost."
-        )
-    mount = parts.path.removesuffix(callback_path)
-    default = {"http": ":80", "https": ":443"}[parts.scheme]
-    origin = f"{parts.scheme}://{parts.netloc.lower().removesuffix(default)}"
-    return Place(origin, mount, Jar(mount or "/", not plain))

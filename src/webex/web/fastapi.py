@@ -11,16 +11,18 @@ async def index(client: CurrentWebex):
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, HTTPException
-from starlette.requests import HTTPConnection, Request
+from typing import Annotated, Any
 
 from webex.client import AsyncWebex
 from webex.errors import NotSignedInError
+from webex.extras import needed_by
 from webex.web.sessions import WebSession
 from webex.web.starlette import WebexAuth as StarletteWebexAuth
 from webex.web.starlette import WebexMiddleware, client_of, session_of, web_request
+
+with needed_by("webex.web.fastapi"):
+    from fastapi import APIRouter, Depends, HTTPException
+    from starlette.requests import HTTPConnection, Request
 
 __all__ = ["CurrentSession", "CurrentWebex", "OptionalWebex", "SameOrigin", "WebexAuth", "WebexMiddleware"]
 
@@ -39,15 +41,15 @@ class WebexAuth(StarletteWebexAuth):
 
 
 def optional_client(connection: HTTPConnection) -> AsyncWebex | None:
-    """The client of whoever is signed in, or None."""
+    """Return the client of the signed-in user, or None."""
     return client_of(connection)
 
 
 def current_client(connection: HTTPConnection) -> AsyncWebex:
-    """The client of whoever is signed in; without anybody, a person goes to the sign-in and a script gets a 401."""
+    """Return the client of the signed-in user; without one, a browser goes to the sign-in and a script gets a 401."""
     client = client_of(connection)
     if client is None:
-        raise NotSignedInError("Nobody is signed in.")
+        raise NotSignedInError("No user is signed in.")
     return client
 
 
@@ -55,7 +57,7 @@ def current_session(connection: HTTPConnection) -> WebSession:
     """Who is signed in, as `current_client`."""
     session = session_of(connection)
     if session is None:
-        raise NotSignedInError("Nobody is signed in.")
+        raise NotSignedInError("No user is signed in.")
     return session
 
 
@@ -69,4 +71,4 @@ def same_origin(request: Request) -> None:
 CurrentWebex = Annotated[AsyncWebex, Depends(current_client)]
 OptionalWebex = Annotated[AsyncWebex | None, Depends(optional_client)]
 CurrentSession = Annotated[WebSession, Depends(current_session)]
-SameOrigin = Depends(same_origin)
+SameOrigin: Any = Depends(same_origin)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Final
 
@@ -35,16 +35,20 @@ _STYLE: Final = """
 @media(prefers-color-scheme:dark){:root{--ink:#eef2f5;--soft:#9aa7b1;--line:#2d363d;--page:#0f1417;--card:#181f24;
 --key:#5aa9ff;--key-ink:#06121f;--tint:#1c2a38}}
 *{box-sizing:border-box}
-body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;background:var(--page);color:var(--ink);
+body{margin:0;min-height:100vh;display:grid;grid-template-columns:minmax(0,1fr);place-items:center;
+padding:clamp(.75rem,4vw,1.5rem);background:var(--page);color:var(--ink);
 font:1rem/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{width:100%;max-width:32rem;background:var(--card);border:1px solid var(--line);border-radius:1rem;padding:2rem;
+main{width:100%;max-width:32rem;background:var(--card);border:1px solid var(--line);border-radius:1rem;
+padding:clamp(1.25rem,6vw,2rem);
 box-shadow:0 1px 2px rgb(0 0 0/5%),0 12px 32px rgb(0 0 0/7%)}
-h1{margin:0 0 .5rem;font-size:1.45rem;line-height:1.25;letter-spacing:-.01em}
+h1{margin:0 0 .5rem;overflow-wrap:anywhere;font-size:1.45rem;line-height:1.25;letter-spacing:-.01em}
 p{margin:0 0 1rem;color:var(--soft);overflow-wrap:anywhere}
 .hint{padding:.85rem 1rem;border-radius:.7rem;background:var(--tint);color:var(--ink)}
 .hint b{display:block;font-size:.8rem;color:var(--soft);font-weight:600}
-a{display:inline-block;padding:.7rem 1.1rem;border-radius:.7rem;background:var(--key);color:var(--key-ink);
-font-weight:600;text-decoration:none}
+a,button{display:inline-block;padding:.7rem 1.1rem;border:0;border-radius:.7rem;background:var(--key);
+color:var(--key-ink);font:inherit;font-weight:600;text-decoration:none;cursor:pointer}
+.plain{padding:0;background:none;color:var(--key)}
+.back{margin:1.25rem 0 0}
 :focus-visible{outline:3px solid var(--key);outline-offset:2px}
 code{font:.85em ui-monospace,monospace}
 """.strip()
@@ -76,7 +80,7 @@ _BEGIN_AGAIN: Final = "Nothing was lost: begin the sign-in again."
 
 
 def explain(error: WebexError) -> Problem:
-    """What to tell of an error of the sign-in."""
+    """Return the text for an error of the sign-in."""
     if isinstance(error, AccessDeniedError):
         return Problem(403, "You did not allow it", "Without your consent this app can't act for you.")
     if isinstance(error, IdTokenError):
@@ -98,9 +102,9 @@ def explain(error: WebexError) -> Problem:
         return Problem(500, "This app is not set up completely", "The sign-in can't begin.", str(error))
     if isinstance(error, StorageError):
         return Problem(
-            500,
+            503,
             "This app can't reach its storage",
-            "The sign-in could not be kept.",
+            "Nothing was lost. Try again in a moment.",
             f"storage: {type(error).__name__}. The log of the app says more.",
         )
     if isinstance(error, TransportError):
@@ -124,7 +128,13 @@ def _explain_login(error: LoginError) -> Problem:
             "redirect_uri (WEBEX_REDIRECT_URI): its host must be the one in the address bar, and its scheme https, "
             "except on 127.0.0.1 and localhost.",
         )
-    titles = {"expired": "This sign-in took too long", "state": "This sign-in is not known here"}
+    if error.reason == "user":
+        return Problem(403, "This account can't sign in here", str(error))
+    titles = {
+        "expired": "This sign-in took too long",
+        "state": "This sign-in is not known here",
+        "used": "This sign-in was used already",
+    }
     return Problem(400, titles.get(error.reason, "The sign-in could not be finished"), str(error))
 
 
@@ -155,17 +165,37 @@ def _explain_oauth(error: OAuthError) -> Problem:
 
 
 def page(problem: Problem, *, link: str, link_text: str) -> WebResponse:
-    """A page with one button."""
+    """Render a page with one button."""
     hint = (
         f'<p class="hint"><b>For the developer of this app: look at</b>{escape(problem.setting)}</p>'
         if problem.setting
         else ""
     )
+    text = f"<p>{escape(problem.text)}</p>{hint}"
+    made = _page(problem.status, problem.title, f'{text}<a href="{escape(link)}">{escape(link_text)}</a>')
+    return replace(made, headers={**made.headers, "retry-after": "5"}) if problem.status == 503 else made
+
+
+def sign_out_page(action: str, *, home: str) -> WebResponse:
+    """Render the logout page: the button that signs out, which a link alone must not do."""
+    made = _page(
+        405,
+        "Sign out?",
+        f'<form method="post" action="{escape(action)}"><button>Sign out</button></form>'
+        f'<p class="back"><a class="plain" href="{escape(home)}">Back to the app</a></p>',
+    )
+    # Browsers apply form-action to redirects too, and the app's root may lead to Webex. With no-referrer they would
+    # send `Origin: null`.
+    policy = made.headers["content-security-policy"].replace("form-action 'self'; ", "")
+    changed = {"allow": "POST", "content-security-policy": policy, "referrer-policy": "same-origin"}
+    return replace(made, headers={**made.headers, **changed})
+
+
+def _page(status: int, title: str, content: str) -> WebResponse:
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(problem.title)}</title><style>{_STYLE}</style></head><body><main>"
-        f"<h1>{escape(problem.title)}</h1><p>{escape(problem.text)}</p>{hint}"
-        f'<a href="{escape(link)}">{escape(link_text)}</a></main></body></html>'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>"
+        f"<h1>{escape(title)}</h1>{content}</main></body></html>"
     )
-    return WebResponse(problem.status, _HEADERS, (), html.encode())
+    return WebResponse(status, _HEADERS, (), html.encode("utf-8", "replace"))

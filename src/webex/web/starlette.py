@@ -7,42 +7,68 @@ auth.install(app)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
-
-from webex.errors import NotSignedInError, ReauthorizationRequiredError
-from webex.web.core import SignIn
+from webex.auth.urls import percent_encode
+from webex.errors import ConfigurationError
+from webex.extras import needed_by
+from webex.web import asgi
+from webex.web.carrier import RequestSession
 from webex.web.messages import WebRequest, WebResponse
+
+with needed_by("webex.web.starlette"):
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute, Route
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
     from webex.client import AsyncWebex
+    from webex.web.core import SignIn
     from webex.web.sessions import WebSession
 
 __all__ = ["WebexAuth", "WebexMiddleware", "web_request", "web_response"]
 
 
-class WebexAuth(SignIn):
-    """The sign-in of one app, with the arguments of `webex.web.SignIn`.
+class WebexAuth(asgi.WebexAuth):
+    """The sign-in of one app, with the arguments of `webex.web.SignIn` and an `AsyncIntegration`.
 
-    After `auth.install(app)` a request's `state.webex` is the client of whoever is signed in, or None, and
+    After `auth.install(app)` a request's `state.webex` is the signed-in user's client, or None, and
     `state.webex_session` says who that is. A handler that raises `NotSignedInError` or `ReauthorizationRequiredError`
-    (as any call may) sends a person to the sign-in and a script a 401.
+    (as any call may) sends a person to the sign-in and a script a 401. Hooks get the `Request` and may return a
+    `Response` of Starlette.
     """
+
+    native_responses: ClassVar[tuple[type, ...]] = (Response,)
+
+    def __init__(
+        self, integration: Any = None, *, session: Literal["webex", "framework"] = "webex", **options: Any
+    ) -> None:
+        if session not in ("webex", "framework"):
+            raise ConfigurationError(f"session must be 'webex' or 'framework', not {session!r}.")
+        super().__init__(integration, session_carrier=RequestSession() if session == "framework" else None, **options)
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """Login, callback and logout."""
-        return [
-            Route(self.login_path, self._login, methods=["GET"], name="webex_login", include_in_schema=False),
-            Route(self.callback_path, self._callback, methods=["GET"], name="webex_callback", include_in_schema=False),
-            Route(self.logout_path, self._logout, methods=["POST"], name="webex_logout", include_in_schema=False),
+        """Login, callback and logout, with and without a slash at the end."""
+        served = (
+            (self.login_path, self._login, "webex_login"),
+            (self.callback_path, self._callback, "webex_callback"),
+            (self.logout_path, self._logout, "webex_logout"),
+        )
+        methods = ["GET", "POST"]
+        exact = [
+            Route(path, serve, methods=methods, name=name, include_in_schema=False) for path, serve, name in served
         ]
+        # Starlette would redirect from the slash by the Host header, which a proxy may have changed.
+        slashed = [
+            Route(f"{path}/", serve, methods=methods, include_in_schema=False)
+            for path, serve, _ in served
+            if not path.endswith("/")
+        ]
+        return [*exact, *slashed]
 
     def install(self, app: Starlette) -> None:
         """Add the routes and the middleware, before the app's first request."""
@@ -50,53 +76,33 @@ class WebexAuth(SignIn):
         app.add_middleware(WebexMiddleware, auth=self)
 
     async def _login(self, request: Request) -> Response:
-        return web_response(await self.login(web_request(request)))
+        return web_response(await self.login(web_request(request, native=HookRequest(request.scope, request.receive))))
 
     async def _callback(self, request: Request) -> Response:
-        return web_response(await self.callback(web_request(request)))
+        return web_response(
+            await self.callback(web_request(request, native=HookRequest(request.scope, request.receive)))
+        )
 
     async def _logout(self, request: Request) -> Response:
-        return web_response(await self.logout(web_request(request)))
+        return web_response(await self.logout(web_request(request, native=HookRequest(request.scope, request.receive))))
 
 
-class WebexMiddleware:
-    """Finds out who a request is from, and answers for handlers that needed somebody and found nobody."""
+class WebexMiddleware(asgi.WebexMiddleware):
+    """Finds the signed-in user of a request, and answers for handlers that needed one and had none."""
 
-    def __init__(self, app: ASGIApp, auth: WebexAuth) -> None:
-        self._app = app
-        self._auth = auth
+    serves_routes: ClassVar[bool] = False  # they are the router's
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI)."""
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
-        request = web_request(HTTPConnection(scope))
-        session = await self._auth.session(request) if request.cookies else None
-        state = scope.setdefault("state", {})
-        state["webex_auth"] = self._auth
-        state["webex_session"] = session
-        state["webex"] = self._auth.client(session) if session is not None else None
-        begun = False
+    def __init__(self, app: ASGIApp, auth: SignIn) -> None:
+        super().__init__(app, auth)
 
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        except (NotSignedInError, ReauthorizationRequiredError) as error:
-            if begun:
-                raise
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1008, "reason": "Sign in first."})
-                return
-            await web_response(await self._auth.refused(error, request))(scope, receive, send)
+    def request_of(self, scope: asgi.Scope) -> WebRequest:
+        """Return the request as the core sees it, with Starlette's own."""
+        connection = HTTPConnection(scope)
+        return web_request(connection, native=connection)
 
 
 def client_of(connection: HTTPConnection) -> AsyncWebex | None:
-    """The client of whoever is signed in."""
+    """Return the signed-in user's client."""
     found: AsyncWebex | None = _state(connection)["webex"]
     return found
 
@@ -110,31 +116,34 @@ def session_of(connection: HTTPConnection) -> WebSession | None:
 def _state(connection: HTTPConnection) -> dict[str, Any]:
     state: dict[str, Any] = connection.scope.get("state", {})
     if "webex_auth" not in state:
-        raise RuntimeError("auth.install(app) was not called for this app, so nobody can be signed in.")
+        raise RuntimeError("auth.install(app) was not called for this app, so no user can be signed in.")
     return state
 
 
-def web_request(connection: HTTPConnection) -> WebRequest:
-    """A Starlette request as the core sees it."""
-    scope = connection.scope
-    raw = scope.get("raw_path")
-    # The path as the browser sent it: `scope["path"]` is decoded, and no longer tells %2F from a slash.
-    path = raw.decode("latin-1") if raw else scope["path"]
-    return WebRequest(
-        method=scope.get("method", "GET"),
-        scheme="https" if scope["scheme"] in ("https", "wss") else "http",
-        host=connection.headers.get("host", ""),
-        path=path,
-        query=scope.get("query_string", b"").decode("latin-1"),
-        headers={name.lower(): value for name, value in connection.headers.items()},
-        cookies=connection.cookies,
-        client=connection.client.host if connection.client is not None else "",
-    )
+class HookRequest(Request):
+    """The request that hooks get: Starlette's own, with the `path` that version 0.1.0 gave them."""
+
+    @property
+    def path(self) -> str:
+        """The path as it arrived; `request.url.path` says the same."""
+        return self.url.path
+
+
+def web_request(connection: HTTPConnection, *, native: Any = None) -> WebRequest:
+    """Return a Starlette request as the core sees it."""
+    return asgi.asgi_request(connection.scope, native=native)
 
 
 def web_response(answer: WebResponse) -> Response:
-    """The core's answer as one of Starlette."""
-    response = Response(answer.body, answer.status, dict(answer.headers))
+    """Convert the core's answer to Starlette's; a response that a hook made itself gets the cookies."""
+    if answer.native is not None:
+        response: Response = answer.native
+    else:
+        headers = {
+            name: percent_encode(value) if name.lower() == "location" else value
+            for name, value in answer.headers.items()
+        }
+        response = Response(answer.body, answer.status, headers)
     for cookie in answer.cookies:
         response.raw_headers.append((b"set-cookie", cookie.header.encode("latin-1")))
     return response
