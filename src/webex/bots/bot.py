@@ -1,0 +1,500 @@
+"""A bot: a router with an identity, and the ways to receive events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
+
+from webex.bots.blocking_clients import BlockingClients
+from webex.bots.breaker import Breaker
+from webex.bots.buttons import Secret, Signer, secrets_of
+from webex.bots.context import Context, render
+from webex.bots.dispatch import Dispatch, Handled, Outcome
+from webex.bots.happening import Happening, from_event, from_received
+from webex.bots.leader import leading
+from webex.bots.room_queues import RoomQueues
+from webex.bots.router import Router
+from webex.errors import ConfigurationError
+from webex.ids import comparable_id, person_uuid
+from webex.realtime.resources import WEBHOOK_RESOURCES
+from webex.webhooks.handlers import HandlerCaller
+
+if TYPE_CHECKING:
+    from webex.app_storage import AsyncAppStorage
+    from webex.auth.login import SignedIn
+    from webex.bots.allow import Rule
+    from webex.client import AsyncWebex
+    from webex.integration import AsyncIntegration
+    from webex.models import Message, Person
+    from webex.realtime.event import Event
+    from webex.realtime.options import ListenOptions
+    from webex.web import WebResponse
+    from webex.webhooks import ReceivedEvent, WebhookReceiver
+    from webex.webhooks.core import Mode
+
+_logger = logging.getLogger("webex.bots")
+
+Threads = Literal["keep", "always", "never"]
+
+_LONGEST_MARKDOWN: Final = 7000  # bytes; a longer answer is sent in parts
+_MOST_TRIED: Final = 10_000  # events whose tries are counted: some never come again
+
+
+@dataclass(slots=True)
+class BotHealth:
+    """How a bot does: whether it listens, what runs, and what failed last."""
+
+    is_connected: bool = False
+    running: int = 0
+    waiting_rooms: int = 0
+    handled: int = 0
+    failed: int = 0
+    last_error: str | None = None
+
+
+class Bot(Router):
+    """A bot, or an app that acts for the users of an integration.
+
+        bot = Bot()  # WEBEX_BOT_TOKEN, else WEBEX_ACCESS_TOKEN
+
+
+        @bot.command("ping")
+        async def ping(ctx: Context) -> str:
+            "Answers."
+            return "pong"
+
+
+        bot.run()
+
+    token: the bot's access token. integration: the app whose users the bot also acts for (`ctx.user_client`).
+    storage: where the bot remembers what it handled, its dialogs and its state; in memory without one, which forgets at
+        every restart. With an integration that of the integration is taken.
+    key: the name under which the bot's own records are stored; two bots with one storage need two.
+    name: the name that it has in texts; default: its display name.
+    secret: what buttons and forms are signed with, the newest first; `WEBEX_BOT_SECRET`, else derived from the token.
+    allow: who may use it (`webex.bots.allow`); default: everyone who can reach it.
+    bots: whether messages of other bots are handled. threads: whether answers go to the thread of the message ("keep"),
+        always to one, or never. max_concurrent, per_room: handlers that run at once, in all and in one room.
+    lease: seconds after which another worker with the same storage takes over from one that was killed; 0 for a bot
+        that is certain to be the only one, and begins at once.
+    grace: seconds that running handlers have when the bot stops.
+    unknown: what happens to a message that nothing handles: "help", "ignore", or a handler.
+    sign_in_url: where people sign in to the integration; a handler that needs it sends them there. resume: whether what
+        they asked for is done after that, for which the sign-in has `on_success=bot.signed_in`.
+    settings: settings of the client (`emulator_url`, `proxy`, …); `listen` options are those of `client.listen`.
+    """
+
+    def __init__(
+        self,
+        token: str | None = None,
+        *,
+        integration: AsyncIntegration | None = None,
+        storage: Any = None,
+        key: str = "bot",
+        name: str | None = None,
+        secret: Secret | None = None,
+        allow: Rule | None = None,
+        bots: bool = False,
+        threads: Threads = "keep",
+        max_concurrent: int = 100,
+        per_room: int = 1,
+        lease: float = 15.0,
+        grace: float = 25.0,
+        unknown: Callable[..., Any] | Literal["help", "ignore"] = "help",
+        sign_in_url: str | None = None,
+        resume: bool = False,
+        settings: dict[str, Any] | None = None,
+        **listen: Unpack[ListenOptions],
+    ) -> None:
+        super().__init__(allow=allow)
+        if integration is not None and not hasattr(integration, "aclose"):
+            raise ConfigurationError("Bot takes an AsyncIntegration: the asynchronous one.")
+        if integration is not None and storage is not None:
+            raise ConfigurationError("Give the storage to the integration: the bot shares it.")
+        if threads not in ("keep", "always", "never"):
+            raise ConfigurationError(f"threads is {threads!r}; it is 'keep', 'always' or 'never'.")
+        if max_concurrent < 1 or per_room < 1:
+            raise ConfigurationError("max_concurrent and per_room are at least 1.")
+        self.integration: AsyncIntegration | None = integration
+        self.key: str = key
+        self.bots: bool = bots
+        self.threads: Threads = threads
+        self.lease: float = lease
+        self.grace: float = grace
+        self.unknown: Callable[..., Any] | Literal["help", "ignore"] = unknown
+        self.sign_in_url: str | None = sign_in_url
+        self.resume: bool = resume
+        self.me: Person | None = None
+        self.now: Callable[[], float] = time.time  # seconds since the epoch; a test has its own
+        self.observers: list[
+            Callable[[Happening, Outcome], None]
+        ] = []  # called with what was handled, and how it ended
+        self.caller: HandlerCaller = HandlerCaller("async", max_concurrent)
+        self.blocking_clients: BlockingClients = BlockingClients()
+        self._health = BotHealth()
+        self._membership_changes: dict[str, int] = {}  # by the UUID of a room
+        self._token, self._storage_given, self._secret, self._name = token, storage, secret, name
+        self._derived = ""  # the token, which the secret is derived from where none was given
+        self._settings, self._options = dict(settings or {}), dict(listen)
+        self._client: AsyncWebex | None = None
+        self._storage: AsyncAppStorage | None = None
+        self._signer: Signer | None = None
+        self._queues, self._max_concurrent = RoomQueues(max_concurrent, per_room), max_concurrent
+        self._breaker, self._dispatch = Breaker(), Dispatch(self)
+        self._tries: OrderedDict[str, int] = OrderedDict()  # by the key of an event that is to come again
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = asyncio.Event()
+        self._starting: asyncio.Timeout | None = None
+
+    # Identity
+
+    @property
+    def client(self) -> AsyncWebex:
+        """The client of the bot's own account."""
+        if self._client is None:
+            self._client = self._make_client()
+        return self._client
+
+    @property
+    def has_token(self) -> bool:
+        """Whether the bot was given a token, in the code or by a variable."""
+        variables = ("WEBEX_BOT_TOKEN", "WEBEX_ACCESS_TOKEN")
+        return bool(self._token or "access_token" in self._settings or any(map(os.environ.get, variables)))
+
+    @property
+    def storage(self) -> AsyncAppStorage:
+        """Where the bot keeps its state."""
+        if self._storage is None:
+            self._storage = self.client.storage
+        return self._storage
+
+    @property
+    def signer(self) -> Signer:
+        """What signs buttons and forms."""
+        if self._signer is None:
+            self._signer = Signer(secrets_of(self._secret, self._derived))
+        return self._signer
+
+    @property
+    def name(self) -> str:
+        """The name of the bot."""
+        return self._name or (self.me.display_name if self.me is not None else None) or "bot"
+
+    @property
+    def health(self) -> BotHealth:
+        """How the bot does, now."""
+        self._health.running, self._health.waiting_rooms = self._queues.running, self._queues.waiting_rooms
+        return self._health
+
+    def membership_changed(self, room_id: str) -> None:
+        """Note that the list of a room's members is to be read again."""
+        room = comparable_id(room_id)
+        self._membership_changes[room] = self._membership_changes.get(room, 0) + 1
+
+    def membership_changes(self, room_id: str) -> int:
+        """Return how many changes of a room's members were noted."""
+        return self._membership_changes.get(comparable_id(room_id), 0)
+
+    def is_own(self, person_id: str | None) -> bool:
+        """Whether this is the bot's own account."""
+        return person_id is not None and self.me is not None and person_uuid(person_id) == person_uuid(self.me.id or "")
+
+    async def ready(self) -> None:
+        """Ask who the bot is; `listen`, `handle` and `webhooks` do it."""
+        if self.me is None:
+            self._derived = await self.client.get_user_token()
+            self.me = await self.client.people.me()
+
+    def use(self, client: AsyncWebex) -> None:
+        """Act with this client, and its storage, from now on: for tests, which bring an emulator."""
+        self._client, self._storage, self._signer, self.me = client, None, None, None
+        self.blocking_clients = BlockingClients()
+        self._breaker = Breaker()
+
+    # Receiving
+
+    async def handle(self, happening: Happening) -> Outcome:
+        """Handle one event that came by a way of your own: a queue, a function service, a test.
+
+        "retry": it failed for a reason that may pass, and is to be handled again; after the third time it is "failed".
+        """
+        await self.ready()
+        async with self._queues.turn(happening.room_id):
+            return (await self._handle(happening)).outcome
+
+    async def listen(self) -> None:
+        """Receive events by a socket and handle them, until `stop()`.
+
+        Of several workers with one storage, one listens, and another one takes over within the lease when it ends.
+        """
+        self._stopping = asyncio.Event()
+        async with self._until_stopped():
+            await self.ready()
+        if self._storage_given is None and self.integration is None:
+            _logger.warning("the bot has no storage: after a restart it has forgotten what it was doing (storage=…)")
+        if self.allow is None:
+            _logger.warning("everyone who can reach the bot may use it (allow=…)")
+        while not self._stopping.is_set():
+            async with leading(self.storage, f"{self.key}:socket", self._stopping, self.lease) as lost:
+                if not self._stopping.is_set():
+                    await self._receive(lost)
+
+    def webhooks(self, *, secret: Secret, mode: Mode = "inbox", name: str | None = None) -> WebhookReceiver[AsyncWebex]:
+        """Return the receiver of the bot's webhooks, to be mounted in a web app: `bot.webhooks(secret=…).asgi`.
+
+        `secret` is that of the webhooks, the newest first; `mode` and `name` are those of `WebhookReceiver`, the name
+        that of the bot's records by default. Register the webhooks with `client.webhooks.ensure(…)`.
+        """
+        from webex.webhooks import WebhookReceiver
+
+        hooks = WebhookReceiver(
+            self.client,
+            secret=secret,
+            mode=mode,
+            name=name or f"webex-bot-{self.key}",
+            concurrency=self._max_concurrent,
+            lease=max(self.lease, 1.0) if self.lease else 60.0,
+        )
+
+        @hooks.on("*")
+        async def receive(event: ReceivedEvent[Any, AsyncWebex]) -> None:
+            await self.ready()
+            happening = from_received(event)
+            async with self._queues.turn(happening.room_id):
+                outcome, after = await self._handle(happening)
+            if outcome == "retry":
+                event.nack(after)
+
+        return hooks
+
+    async def signed_in(self, signed_in: SignedIn, request: Any = None) -> WebResponse | None:
+        """Go on with what a person asked for before they signed in: `on_success` of the sign-in, with `resume=True`.
+
+        Return a page that sends them back to Webex; 403 when another person signed in; None for a sign-in that no
+        handler asked for.
+        """
+        from webex.bots.signing_in import resume
+
+        return await resume(self, signed_in)
+
+    def run(self) -> None:
+        """Listen until the process is asked to end (SIGINT, SIGTERM), then finish what is in hand."""
+        asyncio.run(self._run())
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Take no more events, give running handlers `grace` seconds; what is not finished comes again."""
+        self._stop_listening()
+        await self._drain(grace)
+
+    def _stop_listening(self) -> None:
+        self._stopping.set()
+        if self._starting is not None and not self._starting.expired():
+            self._starting.reschedule(asyncio.get_running_loop().time())
+
+    @contextlib.asynccontextmanager
+    async def _until_stopped(self) -> AsyncIterator[None]:
+        """End the body when the bot is stopped: it may wait for a cloud that does not answer."""
+        try:
+            async with asyncio.timeout(None) as self._starting:
+                yield
+        except TimeoutError:
+            if not self._stopping.is_set():
+                raise
+        finally:
+            self._starting = None
+
+    async def _drain(self, grace: float | None = None) -> None:
+        waiting = {task for task in self._tasks if task is not asyncio.current_task()}
+        if waiting:
+            await asyncio.wait(waiting, timeout=self.grace if grace is None else grace)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def aclose(self) -> None:
+        """Stop, and close what the bot opened itself."""
+        await self.stop()
+        if self._client is not None and self.integration is None:
+            await self._client.aclose()
+        await self.blocking_clients.aclose()
+        self.caller.close()
+
+    # Sending
+
+    async def say(
+        self, room_id_or_email: str, what: Any, *, files: Iterable[Any] | None = None, fallback: str | None = None
+    ) -> Message:
+        """Send unasked: to a room by its id, or to a person by e-mail address; text, `Card`, or a form."""
+        await self.ready()
+        if "@" in room_id_or_email:
+            target = {"to_person_email": room_id_or_email}
+        else:
+            target = {"room_id": room_id_or_email}
+        return await self.send(self.client, target, what, files=files, fallback=fallback)
+
+    async def send(
+        self,
+        client: AsyncWebex,
+        target: dict[str, Any],
+        what: Any,
+        *,
+        files: Iterable[Any] | None = None,
+        fallback: str | None = None,
+        context: Context | None = None,
+    ) -> Message:
+        """Send what a handler answered with; buttons and forms are signed for the room or the person."""
+        person = context.person.id if context is not None and "to_person_id" in target else None
+        room_id = target.get("room_id")
+        fields = render(what, self, room_id, person, fallback)
+        attached = list(files or ())
+        if "card" not in fields and len(fields["markdown"].encode()) > _LONGEST_MARKDOWN:
+            first = await client.messages.create_long(**target, **fields, files=attached.pop(0) if attached else None)
+            sent = first[0]
+        else:
+            one = attached.pop(0) if attached and "card" not in fields else None
+            sent = await client.messages.create(**target, **fields, files=one)
+        for file in attached:
+            await client.messages.create(**target, files=file)
+        return sent
+
+    async def answer(self, ctx: Context, result: Any) -> None:
+        """Send what a handler returned: text, a card, a form; a dialog is begun; None is no answer."""
+        from webex.bots.dialogs import Dialog
+
+        if result is None:
+            return
+        if isinstance(result, Dialog):
+            await ctx.begin(result)
+        elif isinstance(result, list | tuple):
+            for each in result:
+                await self.answer(ctx, each)
+        else:
+            await ctx.reply(result)
+
+    async def show_typing(self, ctx: Context) -> None:
+        """Show in a room that the bot is typing; by socket only."""
+        if ctx.happening.door == "socket" and ctx.room_id:
+            await ctx.client.conversations.typing(ctx.room_id)
+
+    # Inside
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        listening = asyncio.ensure_future(self.listen())
+        for name in ("SIGINT", "SIGTERM"):
+            with contextlib.suppress(NotImplementedError, AttributeError, ValueError):  # Windows; another thread
+                loop.add_signal_handler(getattr(signal, name), self._stop_listening)
+        try:
+            await listening
+        finally:
+            await self.aclose()
+
+    async def _receive(self, lost: asyncio.Event) -> None:
+        options: Any = {"max_in_hand": self._max_in_hand, **self._options, "ack": "manual"}
+        asked = {resource for resource, _ in self.handlers.events} - {*WEBHOOK_RESOURCES}
+        events = self.client.listen((*WEBHOOK_RESOURCES, *sorted(asked)), **options)
+        async with contextlib.AsyncExitStack() as stack:
+            async with self._until_stopped():
+                await stack.enter_async_context(events)
+            if self._stopping.is_set():
+                return
+            self._health.is_connected = True
+            ended = asyncio.ensure_future(_first(self._stopping, lost))
+            try:
+                while not ended.done():
+                    taking = asyncio.ensure_future(anext(events))
+                    await asyncio.wait({taking, ended}, return_when=asyncio.FIRST_COMPLETED)
+                    if not taking.done():
+                        taking.cancel()
+                        await asyncio.gather(taking, return_exceptions=True)
+                        break
+                    self._start(taking.result())
+                await self._drain()
+            finally:
+                self._health.is_connected = False
+                ended.cancel()
+
+    @property
+    def _max_in_hand(self) -> int:
+        return self._max_concurrent * 10
+
+    def _start(self, event: Event[Any]) -> None:
+        if event.resource == "gap":
+            _logger.warning("events may be missing: %s", getattr(event.data, "reason", None))
+            return
+        task = asyncio.ensure_future(self._take(event))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _take(self, event: Event[Any]) -> None:
+        happening = from_event(event, self.client)
+        outcome, after = "failed", 0.0
+        try:
+            async with self._queues.turn(happening.room_id):
+                outcome, after = await self._handle(happening)
+        except Exception:  # a mistake here or in an observer; repeating it would not help
+            _logger.exception("%s could not be handled", event.key)
+        if outcome == "retry":
+            event.nack(after)
+        else:
+            event.ack()
+
+    def resume_later(self, happening: Happening) -> None:
+        """Handle an event apart from the caller; `stop` waits for it."""
+        task = asyncio.ensure_future(self._resume(happening))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _resume(self, happening: Happening) -> None:
+        while True:
+            async with self._queues.turn(happening.room_id):
+                outcome, after = await self._handle(happening)
+            if outcome != "retry":
+                return
+            await asyncio.sleep(after)
+
+    async def _handle(self, happening: Happening) -> Handled:
+        tries = self._tries.pop(happening.key, 0) + 1
+        happening.redelivered = happening.redelivered or tries > 1
+        handled = await self._dispatch.run(happening, self._breaker, tries=tries)
+        if handled.outcome == "retry":
+            self._tries[happening.key] = tries
+            if len(self._tries) > _MOST_TRIED:
+                self._tries.popitem(last=False)
+        self._health.handled += handled.outcome == "handled"
+        self._health.failed += handled.outcome == "failed"
+        for observe in self.observers:
+            observe(happening, handled.outcome)
+        return handled
+
+    def _make_client(self) -> AsyncWebex:
+        from webex import AsyncWebex
+
+        token = self._token or os.environ.get("WEBEX_BOT_TOKEN") or None
+        if self.integration is not None:
+            if token is None:
+                raise ConfigurationError("Bot(integration=…) needs the bot's token too: Bot(token, integration=…).")
+            return self.integration.bot(token, key=self.key)
+        if not self.has_token:
+            raise ConfigurationError(
+                "The bot has no token: Bot(token), or the variable WEBEX_BOT_TOKEN. Bots are made at "
+                "https://developer.webex.com/my-apps; `webex emulator` has one for trying."
+            )
+        return AsyncWebex(token, storage=self._storage_given, **self._settings)
+
+
+async def _first(*events: asyncio.Event) -> None:
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()

@@ -1,0 +1,311 @@
+"""What a handler is given: who did what, where, and how to answer. Made for each event, never stored."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, suppress
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from webex.bots import state
+from webex.bots.buttons import Button, Pressed
+from webex.bots.dialogs import Asked, Dialog, Running, check_form, step_name
+from webex.bots.forms import TOKEN, Prefilled, as_prefilled, card_of, fields_of, is_form
+from webex.bots.text import read_text
+from webex.cards import Card
+from webex.errors import ApiError, ConfigurationError
+from webex.ids import to_uuid
+from webex.runtime.functions import is_asynchronous
+
+if TYPE_CHECKING:
+    from webex.bots.blocking import BlockingContext
+    from webex.bots.bot import Bot
+    from webex.bots.happening import Happening
+    from webex.bots.router import Router
+    from webex.bots.text import Said
+    from webex.client import AsyncWebex
+    from webex.models import Message
+    from webex.realtime.event import Actor
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("webex.bots")
+_TYPING_AFTER: Final = 2.0  # seconds of handling until the bot shows that it types
+_CARD_TEXT: Final = "(a card)"
+
+
+class Context:
+    """One event, and the ways to answer it."""
+
+    def __init__(self, bot: Bot, happening: Happening, person: Actor, said: Said | None = None) -> None:
+        self.bot: Bot = bot
+        self.happening: Happening = happening
+        self.person: Actor = person
+        self.log: logging.LoggerAdapter[logging.Logger] = logging.LoggerAdapter(
+            _logger, {"key": happening.key, "room": happening.room_id}
+        )
+        data = happening.data
+        self.message: Message | None = data if happening.resource == "messages" else None
+        self.said: Said = said or read_text(
+            getattr(data, "text", None), getattr(data, "html", None), getattr(data, "mentioned_people", None), bot.me
+        )
+        self.routers: tuple[Router, ...] = ()  # of the handler, the innermost first
+        self.dialog: Dialog | None = None
+        self.asked: Asked | None = None
+        self.facade: Any = self  # what handlers are given: this, or its blocking form
+        self.message_id: str | None = getattr(data, "message_id", None)  # of the card that was submitted
+        self.answers: int = 0
+        self.thread: str | None = getattr(data, "parent_id", None)
+        self._running: tuple[tuple[str, str | None], Running] | None = None
+        self._profile: Any = None
+        self._typing: asyncio.Task[None] | None = None
+
+    # What happened
+
+    @property
+    def client(self) -> AsyncWebex:
+        """The client of the account that received the event: that of the bot."""
+        return self.happening.client
+
+    async_client = client
+
+    @property
+    def user_client(self) -> AsyncWebex:
+        """The person's own view, by the bot's integration; its calls raise `NotSignedInError` before they signed in."""
+        if self.bot.integration is None:
+            raise ConfigurationError("ctx.user_client needs Bot(…, integration=…): the app that people sign in to.")
+        return self.bot.integration.user(self.person.id)
+
+    @property
+    def room_id(self) -> str:
+        """The room in which it happened."""
+        return self.happening.room_id or ""
+
+    @property
+    def room_type(self) -> str:
+        """`direct` or `group`."""
+        return str(getattr(self.happening.data, "room_type", None) or "group")
+
+    @property
+    def text(self) -> str:
+        """What was said, without the mention of the bot."""
+        return self.said.text
+
+    @property
+    def mentions(self) -> list[str]:
+        """The ids of others that were mentioned."""
+        return [mention.id for mention in self.said.mentions if mention.id]
+
+    @property
+    def files(self) -> list[Any]:
+        """The files of the message: for `client.conversations.download` by socket, URLs otherwise."""
+        return self.happening.files or list(getattr(self.message, "files", None) or ())
+
+    @property
+    def key(self) -> str:
+        """What all deliveries of this event have in common."""
+        return self.happening.key
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether it may have been handled before."""
+        return self.happening.redelivered
+
+    @property
+    def resumed(self) -> bool:
+        """Whether it is handled again because the person has signed in, which the handler needed."""
+        return self.happening.resumed
+
+    @property
+    def state(self) -> state.State:
+        """What the bot remembers: `.room`, `.person`, `.bot`."""
+        return state.State(self.bot.storage, self.bot.key, self.person.id, self.room_id)
+
+    @property
+    def running(self) -> Running:
+        """The dialog of this person in this room and thread."""
+        place = (self.room_id, self.thread)
+        if self._running is None or self._running[0] != place:
+            self._running = (place, self.running_at(*place))
+        return self._running[1]
+
+    def running_at(self, room_id: str, thread: str | None) -> Running:
+        """Return the dialog of this person in another room or thread."""
+        return Running(self.bot.storage, self.bot.key, self.person.id, room_id, thread)
+
+    async def email(self) -> str | None:
+        """Return the person's e-mail address, asked for where the event does not say it."""
+        return self.person.email or next(iter((await self._described()).emails or ()), None)
+
+    async def org_id(self) -> str | None:
+        """Return the id of the person's organization."""
+        return self.person.org_id or (await self._described()).org_id
+
+    async def _described(self) -> Any:
+        if self._profile is None:
+            self._profile = await self.client.people.get(self.person.id)
+        return self._profile
+
+    # Answering
+
+    async def reply(
+        self,
+        what: Any,
+        *,
+        thread: bool | None = None,
+        private: bool = False,
+        files: Iterable[Any] | None = None,
+        fallback: str | None = None,
+    ) -> Message:
+        """Answer with markdown text, a `Card`, a form (class, instance, `Form.new(…)`) or a card of another library.
+
+        `thread` says whether the answer goes to the thread (default: as the bot's `threads=`), `private` sends it to
+        the person alone, `fallback` is the text that stands where cards are not shown.
+        """
+        target: dict[str, Any] = {"room_id": self.room_id}
+        if private:
+            target = {"to_person_id": self.person.id}
+        elif self._parent(thread) is not None:
+            target["parent_id"] = self._parent(thread)
+        message = await self.bot.send(self.client, target, what, files=files, fallback=fallback, context=self)
+        self.answers += 1
+        await self._stop_typing()
+        return message
+
+    async def replace(self, what: Any, *, fallback: str | None = None) -> Message:
+        """Replace the card that was submitted: the new one is sent, then the old one is deleted."""
+        message = await self.reply(what, fallback=fallback)
+        old, self.message_id = self.message_id, message.id
+        if old is not None:
+            token = (getattr(self.happening.data, "inputs", None) or {}).get(TOKEN)
+            if isinstance(token, str):  # with the old card, what it proved is gone: a repetition has this
+                new = (message.id, message.parent_id)
+                await state.note_replaced(self.bot.storage, self.bot.key, self.key, token, new)
+            with suppress(ApiError):  # it was deleted meanwhile, or belongs to another
+                await self.client.messages.delete(old)
+        return message
+
+    async def ask(
+        self,
+        what: Any,
+        *,
+        then: Callable[..., Any],
+        timeout: timedelta | None = None,
+        private: bool = False,
+    ) -> None:
+        """Ask within a dialog: the answer goes to the step `then`, which may come days later, after any restart.
+
+        `what` is a text, a card, or a form that the step takes. `timeout` replaces that of the dialog.
+        """
+        name = step_name(self.dialog, then)
+        form = ""
+        if is_form(what):
+            prefilled = as_prefilled(what)
+            check_form(then, prefilled.form)
+            form = prefilled.form.__qualname__
+        sent = await self.reply(what, private=private)
+        expires = self.bot.now() + timeout.total_seconds() if timeout is not None else 0.0
+        self.asked = Asked(name, (sent.room_id or self.room_id, sent.parent_id), form, expires)
+
+    async def begin(self, dialog: Dialog) -> None:
+        """Begin a dialog here, in place of one that runs; returning it from a handler does the same."""
+        await self.bot.answer(self, await self.bot.dialogs.begin(self, dialog))
+
+    async def typing(self) -> None:
+        """Show that the bot is typing, until it answers; that happens by itself after two seconds."""
+        await self.bot.show_typing(self)
+
+    def once(self, name: str) -> AbstractAsyncContextManager[bool]:
+        """Tell whether this event is here for the first time: `async with ctx.once("ticket") as first: …`.
+
+        Holds over all workers, deliveries and restarts, for a day. The mark is set before the body runs: a body that is
+        killed midway, or that fails, does not run again. One that raises `Retry` gives the mark back, and runs again.
+        """
+        return state.once(self.bot.storage, self.bot.key, self.key, name)
+
+    # For the bot
+
+    async def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Call a handler: `async def` on the loop, a plain function in a worker thread with a blocking context."""
+        if not is_asynchronous(function):
+            arguments = tuple(self.in_thread() if argument is self else argument for argument in arguments)
+        return await self.bot.caller.call(partial(function, **options) if options else function, *arguments)
+
+    def in_thread(self) -> BlockingContext:
+        """Return this context for a plain function in a worker thread."""
+        from webex.bots.blocking import BlockingContext
+
+        return BlockingContext(self, asyncio.get_running_loop())
+
+    def begin_typing(self) -> None:
+        """Show that the bot types, once handling takes two seconds."""
+        self._typing = asyncio.create_task(self._type_later())
+
+    async def end(self) -> None:
+        """Stop what runs beside the handler."""
+        await self._stop_typing()
+        self.bot.blocking_clients.release(self)
+
+    def _parent(self, thread: bool | None) -> str | None:
+        wanted = self.bot.threads if thread is None else ("always" if thread else "never")
+        if wanted == "never":
+            return None
+        if self.thread is not None:
+            return self.thread
+        return self.message.id if wanted == "always" and self.message is not None else None
+
+    async def _type_later(self) -> None:
+        await asyncio.sleep(_TYPING_AFTER)
+        with suppress(Exception):  # its failure must not fail the handler
+            await self.bot.show_typing(self)
+
+    async def _stop_typing(self) -> None:
+        task, self._typing = self._typing, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def __repr__(self) -> str:
+        return f"<Context {self.key}>"
+
+
+def render(what: Any, bot: Bot, room_id: str | None, person_id: str | None, fallback: str | None) -> dict[str, Any]:
+    """Return the fields of a message for what a handler answers with; buttons and forms signed for the room."""
+    if isinstance(what, str):
+        return {"markdown": what}
+
+    def sign(action: Any) -> dict[str, Any]:
+        button: Button = action
+        pressed = button.pressed(room_id, bot.now())
+        if not pressed.room and not pressed.only and person_id:
+            pressed.only = to_uuid(person_id)
+        return {TOKEN: bot.signer.sign(pressed)}
+
+    if isinstance(what, Card):
+        return {"markdown": fallback or _CARD_TEXT, "card": what.render(sign)}
+    if is_form(what):
+        prefilled: Prefilled = as_prefilled(what)
+        return {"markdown": fallback or prefilled.form.__form_texts__[0] or _CARD_TEXT} | {
+            "card": form_card(bot, prefilled, {}, room_id, person_id)
+        }
+    if hasattr(what, "to_dict") or isinstance(what, dict):
+        return {"markdown": fallback or _CARD_TEXT, "card": what}
+    if hasattr(what, "model_dump"):
+        dump = what.model_dump
+        return {"markdown": fallback or _CARD_TEXT, "card": dump(by_alias=True, exclude_none=True, mode="json")}
+    raise ConfigurationError(
+        f"A handler answered with {type(what).__name__}; answers are text, a Card, a form, a Dialog, or None."
+    )
+
+
+def form_card(
+    bot: Bot, prefilled: Prefilled, errors: dict[str, str], room_id: str | None, person_id: str | None
+) -> dict[str, Any]:
+    """Return the card of a form, signed for its room, else for its person."""
+    fields_of(prefilled.form)
+    only = "" if room_id or not person_id else to_uuid(person_id)
+    pressed = Pressed("form", prefilled.form.__qualname__, only=only, room=to_uuid(room_id) if room_id else "")
+    return card_of(prefilled.form, prefilled.values, errors, bot.signer.sign(pressed))
