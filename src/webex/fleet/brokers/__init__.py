@@ -1,0 +1,1 @@
+"""Publishers and consumers, a file for each broker; each needs its extra."""
