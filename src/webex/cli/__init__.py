@@ -9,10 +9,12 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line."""
+    from webex.extras import require
+
     try:
-        from webex.cli.group import webex
-    except ModuleNotFoundError as error:
-        if error.name != "click":
-            raise
-        sys.exit("The webex command needs click: pip install 'webex[cli,emulator]'.")
+        require("The webex command", "click")
+    except ImportError as error:
+        sys.exit(str(error).replace("webex[cli]", "webex[cli,emulator]"))
+    from webex.cli.group import webex
+
     webex(prog_name="webex")

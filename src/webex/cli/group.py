@@ -7,14 +7,25 @@ from typing import Final
 
 import click
 
+from webex.cli.suggestions import SuggestingGroup
+from webex.errors import MissingExtraError
+from webex.extras import needed_by
+
 # Name → where its click command is, and the line that `webex --help` shows without importing it.
 COMMANDS: Final = {
+    "bot": ("webex.cli.bot:command", "Make a bot, and run it."),
     "demo": ("webex.demo.command:command", "Run the demo: an emulator and a small app that signs people in."),
+    "doctor": ("webex.cli.doctor:command", "Examine settings, storage, network, token and webhooks."),
     "emulator": ("webex.cli.emulator:command", "Serve a local Webex cloud."),
+    "fleet": ("webex.cli.fleet:command", "Run the workers of a fleet, and see what they do."),
+    "storage": ("webex.cli.storage:command", "Check, prepare, copy and count the storage of an app."),
+    "tokens": ("webex.cli.tokens:command", "List, show and remove the stored tokens of an app's users."),
+    "webhooks": ("webex.cli.webhooks:command", "Forward events to an app on this machine; list and keep webhooks."),
 }
+EXTRA: Final = {"demo": "demo"}  # what to install for it, where that is more than the package that is missing
 
 
-class LazyGroup(click.Group):
+class LazyGroup(SuggestingGroup):
     """A click group that imports a subcommand when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -25,14 +36,12 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         try:
-            command = getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            missing = (error.name or "").partition(".")[0]
-            if missing == "webex":
+            with needed_by(f"webex {cmd_name}", extra=EXTRA.get(cmd_name)):
+                command = getattr(importlib.import_module(module), attribute)
+        except ImportError as error:
+            if not isinstance(error, MissingExtraError):
                 raise
-            raise click.ClickException(
-                f"webex {cmd_name} needs {missing}, which is not installed: pip install 'webex[demo]'."
-            ) from None
+            raise click.ClickException(str(error)) from None
         assert isinstance(command, click.Command)
         return command
 
@@ -44,4 +53,4 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="webex")
 def webex() -> None:
-    """The Python SDK for Cisco Webex."""
+    """Work with Webex: a local cloud and a demo, webhooks and bots, and what an app has stored."""

@@ -1,0 +1,161 @@
+"""`webex bot`: make a project, and run a bot, against the emulator where no token is set."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from webex.importing import NoSuchNameError, import_named
+
+if TYPE_CHECKING:
+    from webex.bots import Bot
+
+_DEFAULT: Final = "bot:bot"
+_TOKENS: Final = ("WEBEX_BOT_TOKEN", "WEBEX_ACCESS_TOKEN")
+_YES: Final = 42  # how a process ends that found a token
+_LOOK: Final = 0.5  # seconds between two looks at the files, with --reload
+# File of the project → where it is kept. Their suffix keeps other tools from taking them for ours.
+_FILES: Final = {
+    "bot.py": "bot.py.txt",
+    "test_bot.py": "test_bot.py.txt",
+    "README.md": "README.md.txt",
+    "requirements.txt": "requirements.txt.txt",
+    "Dockerfile": "Dockerfile.txt",
+    ".gitignore": "gitignore.txt",
+}
+
+
+@click.group("bot")
+def command() -> None:
+    """Make a bot, and run it."""
+
+
+@command.command("new")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def new(folder: Path) -> None:
+    """Write a bot with its tests into FOLDER; nothing that is there is overwritten."""
+    there = [name for name in _FILES if (folder / name).exists()]
+    if there:
+        raise click.ClickException(f"{folder} has {', '.join(there)} already; name a folder that is not there yet.")
+    folder.mkdir(parents=True, exist_ok=True)
+    source = files("webex.cli").joinpath("bot_project")
+    for name, kept in _FILES.items():
+        (folder / name).write_text(source.joinpath(kept).read_text("utf-8"), "utf-8")
+    click.echo(f"{folder}: {', '.join(_FILES)}")
+    click.echo(f"Next:  cd {folder} && webex bot run")
+
+
+@command.command("run")
+@click.argument("target", default=_DEFAULT, metavar="[MODULE:NAME]")
+@click.option("--reload", "reloads", is_flag=True, help="Begin again when a Python file below this folder changes.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8800, help="Of the emulator, where one is started.")
+@click.option("--log-level", default="INFO", show_default=True, help="Of what is written about the bot.")
+def run(target: str, *, reloads: bool, port: int, log_level: str) -> None:
+    """Run the bot NAME of MODULE (default: bot:bot) until it is interrupted.
+
+    Without a token, in the code or in WEBEX_BOT_TOKEN, an emulator is started, and the address of its console printed:
+    write to the bot there.
+    """
+    with ExitStack() as stack:
+        if not any(os.environ.get(name) for name in _TOKENS) and not _has_token(target):
+            _start_emulator(stack, port)
+        if reloads:
+            _reload(target, log_level)
+            return
+        from webex import configure_logging
+
+        configure_logging(log_level)
+        bot = load(target)
+        click.echo("The bot listens; Ctrl-C ends it.", err=True)
+        bot.run()
+
+
+def load(target: str) -> Bot:
+    """Import a bot; a click error says what is missing."""
+    from webex.bots import Bot
+
+    module_name, _, name = target.partition(":")
+    name = name or "bot"
+    try:
+        found: Any = import_named(f"{module_name}:{name}")
+    except NoSuchNameError as error:
+        if error.module is None:
+            raise click.ClickException(
+                f"There is no module {module_name!r} in {Path.cwd()}. Name the bot: webex bot run MODULE:NAME. "
+                "A first one is made by: webex bot new DIR"
+            ) from None
+        found = None
+    if not isinstance(found, Bot):
+        bots = [each for each, value in vars(sys.modules[module_name]).items() if isinstance(value, Bot)]
+        hint = f" It has {', '.join(bots)}." if bots else ""
+        raise click.ClickException(f"{module_name} has no bot {name!r}.{hint}")
+    return found
+
+
+def _has_token(target: str) -> bool:
+    """Return whether the code of a bot gives it a token; asked in a process of its own, for it is imported later."""
+    code = f"import sys; from webex.cli.bot import load; sys.exit({_YES} if load(sys.argv[1]).has_token else 0)"
+    asked = subprocess.run([sys.executable, "-c", code, target], capture_output=True, check=False)  # noqa: S603  # this program itself
+    return asked.returncode == _YES
+
+
+def _start_emulator(stack: ExitStack, port: int) -> None:
+    from webex.emulator import Emulator, PortInUseError
+
+    try:
+        emulator = Emulator(port=port)
+        cloud = stack.enter_context(emulator)
+    except PortInUseError:
+        emulator = Emulator(port=0)
+        cloud = stack.enter_context(emulator)
+    os.environ.update(cloud.env)
+    click.echo(
+        f"The bot has no token (WEBEX_BOT_TOKEN), so it runs against an emulator: {emulator.console_url}", err=True
+    )
+    click.echo("Open that address, and write to the bot as Alice. Try: ping, help", err=True)
+
+
+def _reload(target: str, log_level: str) -> None:
+    """Run the bot in a child, and start it again when a file changes, also after it failed."""
+    arguments = [sys.executable, "-m", "webex", "bot", "run", target, "--log-level", log_level]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the child is ended too
+    child: subprocess.Popen[bytes] | None = None
+    seen: dict[Path, float] = {}
+    try:
+        while True:
+            now = _times(Path.cwd())
+            if now != seen:
+                if child is not None and child.poll() is None:
+                    child.terminate()
+                    child.wait()
+                if child is not None:
+                    click.echo("A file has changed: the bot begins again.", err=True)
+                seen = now
+                child = subprocess.Popen(arguments)  # noqa: S603  # this program itself
+            time.sleep(_LOOK)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if child is not None:
+            child.terminate()
+            child.wait()
+
+
+def _times(folder: Path) -> dict[Path, float]:
+    found = {}
+    for path in folder.rglob("*.py"):
+        if not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(folder).parts):
+            try:
+                found[path] = path.stat().st_mtime
+            except FileNotFoundError:
+                continue
+    return found
