@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
+from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
+from starlette.exceptions import HTTPException
 
 from webex.demo.faces import clock_time, colour, initials, size
 from webex.demo.live import room_events
@@ -42,8 +45,8 @@ _HEADERS: Final = {
 
 
 def create_app(database: str | Path, **settings: Any) -> FastAPI:
-    """The app, with its people in an SQLite file; `settings` are those of `AsyncIntegration`."""
-    settings.setdefault("scope", "openid email profile spark:all")  # with name and address for the page's corner
+    """Create the app, with its users in an SQLite file; `settings` are those of `AsyncIntegration`."""
+    settings.setdefault("scope", "openid email profile spark:all spark:kms")
     integration = AsyncIntegration.from_env(storage=SQLiteStorage(database), **settings)
     auth = WebexAuth(integration, session_secret=DEMO_SECRET)
 
@@ -60,7 +63,7 @@ def create_app(database: str | Path, **settings: Any) -> FastAPI:
 
 
 def add_pages(app: FastAPI) -> None:
-    """The pages of the app."""
+    """Add the pages to the app."""
     templates = Jinja2Templates(HERE / "templates")
     templates.env.filters.update(colour=colour, initials=initials, clock_time=clock_time, size=size)
 
@@ -76,6 +79,10 @@ def add_pages(app: FastAPI) -> None:
         if rooms:
             return RedirectResponse(f"/rooms/{quote(rooms[0].id or '')}", 303)
         return show(request, "room.html", rooms=[], room=None, messages=[], members=[])
+
+    @app.get("/rooms")
+    async def list_rooms(request: Request, client: CurrentWebex) -> Response:
+        return show(request, "room.html", rooms=await newest_rooms(client), room=None, messages=[], members=[])
 
     @app.get("/rooms/{room_id}")
     async def room(request: Request, room_id: str, client: CurrentWebex) -> Response:
@@ -135,7 +142,7 @@ def add_pages(app: FastAPI) -> None:
             return Response("There is no such file.", 404)
         info, content = await client.files.info(url), await client.files.download(url)
         assert isinstance(content, bytes)
-        # Whatever somebody uploaded is handed on as a file and never shown as a page of this app.
+        # What users upload is handed on as a file and never shown as a page of this app.
         return Response(
             content,
             media_type="application/octet-stream",
@@ -157,12 +164,27 @@ def add_pages(app: FastAPI) -> None:
             status, title = 400, "This can't be sent"
         return show(request, "problem.html", status, title=title, text=str(error))
 
+    async def not_served(request: Request, error: Exception) -> Response:
+        if "text/html" not in request.headers.get("accept", ""):
+            if isinstance(error, RequestValidationError):
+                return await request_validation_exception_handler(request, error)
+            assert isinstance(error, HTTPException)
+            return await http_exception_handler(request, error)
+        status = error.status_code if isinstance(error, HTTPException) else 422
+        title = {404: "There is no such page", 405: "There is no such page"}.get(status, "This can't be done")
+        text = "The address may be mistyped." if status in (404, 405) else "The form was not filled in as expected."
+        if status == 403 and isinstance(error, HTTPException):
+            text = str(error.detail)
+        return show(request, "problem.html", status, title=title, text=text)
+
     for kind in (ApiError, TransportError, ConfigurationError, FileError):
         app.add_exception_handler(kind, failed)
+    app.add_exception_handler(HTTPException, not_served)
+    app.add_exception_handler(RequestValidationError, not_served)
 
 
 async def newest_rooms(client: AsyncWebex) -> list[Any]:
-    """The rooms of whoever is signed in, the one with the latest activity first."""
+    """Return the rooms of the signed-in user, the one with the latest activity first."""
     return [room async for room in client.rooms.list(sort_by="lastactivity", limit=50)]
 
 

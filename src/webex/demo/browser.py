@@ -68,7 +68,7 @@ class Browser:
         raise LookupError(f"No button on {urlsplit(page.url).path} shows {text!r}.")
 
     def listen(self, url: str, seconds: float = 30.0) -> Generator[str, None, None]:
-        """The lines of a stream of server-sent events, as they come; it ends after so long a silence."""
+        """Yield the lines of a stream of server-sent events; end after so many seconds without one."""
         host = urlsplit(url).hostname or ""
         own = "; ".join(f"{name}={value}" for (place, name), value in self.cookies.items() if place == host)
         headers = {"accept": "text/event-stream", "cookie": own}
@@ -88,7 +88,7 @@ class Browser:
             answer.close()
 
     def cookie(self, name: str) -> str | None:
-        """The value of a cookie, whatever its prefix."""
+        """Return the value of a cookie, whatever its prefix."""
         return next((value for (_, key), value in self.cookies.items() if key.endswith(name)), None)
 
     def _go(

@@ -19,6 +19,12 @@ def command(*, port: int, emulator_port: int, data: Path | None, headless: bool)
     Open what it prints in a browser. With --headless it plays the story by itself over real HTTP: two people sign in
     and act, the app is killed and started again, tokens run out, consent is taken back, everybody signs out.
     """
+    from webex.extras import require
+
+    try:
+        require("webex demo", "fastapi", "uvicorn", "jinja2", "python_multipart", extra="demo")
+    except ImportError as error:
+        raise click.ClickException(str(error)) from None
     if headless:
         from webex.demo.story import play
 

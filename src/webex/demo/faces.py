@@ -16,7 +16,7 @@ def initials(name: str | None) -> str:
 
 
 def colour(name: str | None) -> int:
-    """The number of a colour, always the same for a name."""
+    """Return the number of a colour, always the same for a name."""
     return (zlib.crc32((name or "").encode()) >> 8) % COLOURS
 
 

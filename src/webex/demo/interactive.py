@@ -31,17 +31,16 @@ def run(port: int, emulator_port: int, data: Path | None) -> None:
         try:
             furnish(cloud) if is_new else None
             os.environ.update(cloud.env, WEBEX_REDIRECT_URI=f"http://127.0.0.1:{port}/auth/callback")
-            _tell(port, cloud, data)
             from webex.demo.serving import serve
 
-            serve(port, str(folder / "app.db"))
+            serve(port, str(folder / "app.db"), lambda: _tell(port, cloud, data))
         finally:
             emulator.stop()
     click.echo("\nGood-bye." if data is None else f"\nGood-bye. Everything is kept in {data}.")
 
 
 def furnish(cloud: Cloud) -> None:
-    """Two rooms with a few messages, so that nobody comes to an empty house; made through the API itself."""
+    """Two rooms with a few messages, so that there is something to see; made through the API itself."""
     from webex import Webex
     from webex.emulator import accounts
 
@@ -65,7 +64,7 @@ def _tell(port: int, cloud: Cloud, data: Path | None) -> None:
     click.echo()
     click.echo(f"  Open  {bold(f'http://127.0.0.1:{port}/', fg='cyan', bold=True)}  and sign in as Alice, Bob or Ada.")
     click.echo()
-    click.echo("  The page you are sent to is a Webex cloud on this machine: pick somebody, say yes, and you are back.")
+    click.echo("  The page you are sent to is a Webex cloud on this machine: pick a person, say yes, and you are back.")
     click.echo("  A second browser, or a private window, is a second user. Invite one, and write to each other.")
     click.echo()
     kept = f"in {data}" if data is not None else "nowhere: it is gone when this ends (--data FOLDER keeps it)"

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from webex.realtime import Event
 
 _DEVICE: Final = "webex-demo"
-_SIGN_OF_LIFE: Final = 15.0  # seconds of silence before a comment, so that nobody on the way hangs up
+_SIGN_OF_LIFE: Final = 15.0  # seconds of silence before a comment, so that no proxy on the way hangs up
 
 
 async def room_events(client: AsyncWebex, room_id: str) -> AsyncIterator[str]:
-    """The stream of one page; it lets go of its subscription when the page is left."""
+    """Yield the events of one page; stop the subscription when the page is closed."""
     listening = client.messages.listen(device_name=_DEVICE)
     try:
         await listening.start()
@@ -43,7 +43,7 @@ async def room_events(client: AsyncWebex, room_id: str) -> AsyncIterator[str]:
     except WebexError:
         return  # the page asks again, and the next request says what is wrong
     finally:
-        # The page is gone, and with it whoever could wait for this.
+        # The page is gone, and with it the task that could wait for this.
         task = asyncio.ensure_future(listening.stop_listening())
         with suppress(asyncio.CancelledError):
             await asyncio.shield(task)

@@ -39,8 +39,8 @@ class AppProcess:
     """The demo app in a process of its own."""
 
     def __init__(self, cloud: Cloud, folder: Path, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self.database = folder / "app.db"
+        self.url: str = f"http://127.0.0.1:{port}"
+        self.database: Path = folder / "app.db"
         self._log = folder / "app.log"
         self._port = port
         self._environment = {
@@ -100,7 +100,8 @@ class Story:
 
     def __init__(self, cloud: Cloud, app: AppProcess, http: urllib3.PoolManager, tell: Callable[[str], Any]) -> None:
         self._cloud, self._app, self._http, self._tell = cloud, app, http, tell
-        self.alice, self.bob = Browser("alice", http), Browser("bob", http)
+        self.alice: Browser = Browser("alice", http)
+        self.bob: Browser = Browser("bob", http)
         self._chapter = 0
         self._room = ""
 

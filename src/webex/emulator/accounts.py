@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from webex.emulator.state import Integration, Org, Person, State, Token
+from webex.emulator.state import AuditEvent, Integration, Org, Person, State, Token
 
 ORG_ID: Final = "0a57ab1e-0000-4000-8000-000000000001"
 FOREVER: Final = 100 * 365 * 86400.0
@@ -16,6 +16,7 @@ ALICE_ID: Final = "a11ce000-0000-4000-8000-000000000001"
 BOB_ID: Final = "b0b00000-0000-4000-8000-000000000002"
 ADMIN_ID: Final = "ad314000-0000-4000-8000-000000000003"
 COMPLIANCE_ID: Final = "c0317000-0000-4000-8000-000000000004"
+AUDIT_ID: Final = "a0d17000-0000-4000-8000-00000000000a"
 BOT_ID: Final = "b0700000-0000-4000-8000-000000000005"
 
 
@@ -93,6 +94,8 @@ ADMIN_SCOPES: Final = (
     "spark-admin:webhooks_write",
     "identity:people_read",
     "identity:people_rw",
+    "cjp:config_read",
+    "cjp:config_write",
 )
 COMPLIANCE_SCOPES: Final = (
     "spark-compliance:events_read",
@@ -153,6 +156,20 @@ def populate(state: State, now: float) -> None:
         issued=now,
         expires=now + FOREVER,
         kind="bot",
+    )
+    state.audit[AUDIT_ID] = AuditEvent(
+        id=AUDIT_ID,
+        actor_id=ADMIN_ID,
+        org_id=ORG_ID,
+        created=now,
+        data={
+            "actorOrgName": "Example Organization",
+            "eventDescription": "An administrator logged in",
+            "actorName": "Ada Admin",
+            "actorEmail": "admin@example.com",
+            "eventCategory": "LOGINS",
+            "actionText": "Ada Admin logged in",
+        },
     )
     for app in (
         Integration(

@@ -15,7 +15,7 @@ import msgspec
 from webex.emulator.hosts import is_allowed
 from webex.emulator.request_log import LoggedRequest, read_request
 from webex.emulator.routing import RouteTable
-from webex.emulator.wire import Call, OAuthProblem, Problem, Reply
+from webex.emulator.wire import Call, OAuthProblem, Problem, Reply, text_of
 
 if TYPE_CHECKING:
     from webex.emulator.cloud import Cloud
@@ -28,8 +28,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
 CONTROL_ROOT: Final = "/_emulator/"
+CONSOLE_ROOT: Final = "/_console/"
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 # One line a service: a module with `routes(table) -> None`.
 SERVICES: Final[tuple[str, ...]] = (
@@ -39,15 +40,19 @@ SERVICES: Final[tuple[str, ...]] = (
     "webex.emulator.oauth.device",
     "webex.emulator.oauth.openid",
     "webex.emulator.oauth.apps",
+    "webex.emulator.oauth.test_accounts",
+    "webex.emulator.oauth.activation",
     "webex.emulator.rest.people",
     "webex.emulator.rest.rooms",
     "webex.emulator.rest.memberships",
     "webex.emulator.rest.messages",
     "webex.emulator.rest.webhooks",
+    "webex.emulator.rest.contact_center",
     "webex.emulator.rest.teams",
     "webex.emulator.rest.attachment_actions",
     "webex.emulator.rest.room_things",
     "webex.emulator.rest.events",
+    "webex.emulator.rest.organization",
     "webex.emulator.files",
     "webex.emulator.u2c",
     "webex.emulator.conversation.conversations",
@@ -67,11 +72,12 @@ class App:
 
     def __init__(self, cloud: Cloud, services: Iterable[str] = SERVICES) -> None:
         self.cloud = cloud
-        self.table = RouteTable()
+        self.table: RouteTable = RouteTable()
         for name in services:
             importlib.import_module(name).routes(self.table)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection (ASGI)."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] == "http":
@@ -83,12 +89,13 @@ class App:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         cloud = self.cloud
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {name.decode("latin-1").lower(): text_of(value) for name, value in scope["headers"]}
         method, path = scope["method"], scope["path"]
-        tracking_id = headers.get("trackingid") or f"EMULATOR_{cloud.new_uuid()}"
+        tracking_id = headers.get("trackingid") or f"ROUTERGW_{cloud.new_uuid()}"
         entry = LoggedRequest(method=method, path=path, tracking_id=tracking_id, time=cloud.now())
         fault: Fault | None = None
-        control = path.startswith(CONTROL_ROOT)
+        console = path == "/" or path.startswith(CONSOLE_ROOT)
+        control = path.startswith(CONTROL_ROOT) or console
         try:
             host = headers.get("host", "")
             if not is_allowed(host, cloud.hosts):
@@ -107,7 +114,9 @@ class App:
                 tracking_id=tracking_id,
                 token=self._bearer(headers),
             )
-            if control:
+            if console:
+                reply = await cloud.console.answer(call, scope, receive)
+            elif control:
                 reply = await self._control(call)
             else:
                 read_request(entry, headers, query_string, body)
@@ -167,18 +176,18 @@ class App:
         return token if token is not None and token.expires > self.cloud.now() else None
 
     async def _send(self, reply: Reply, tracking_id: str, scope: Scope, send: Send, fault: Fault | None) -> None:
-        body = encode(reply.body)
+        body, head = encode(reply.body), scope["method"] == "HEAD"
         headers = {
             "date": formatdate(self.cloud.now(), usegmt=True),
             "trackingid": tracking_id,
-            **({"content-type": reply.content_type} if reply.stream is not None or body else {}),
+            **({"content-type": reply.content_type} if reply.stream is not None or body or head else {}),
             **{name.lower(): value for name, value in reply.headers.items()},
         }
         if reply.stream is None and reply.status not in (204, 304):
             headers.setdefault("content-length", str(len(body)))
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        raw = [(name.encode("latin-1"), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": reply.status, "headers": raw})
-        if scope["method"] == "HEAD":
+        if head:
             await send({"type": "http.response.body", "body": b""})
             return
         if fault is not None and (fault.truncate or fault.drip):
@@ -240,7 +249,7 @@ class _Locked(Awaitable[Reply]):
 
 
 def encode(body: Any) -> bytes:
-    """The bytes of an answer's body: bytes as they are, text as UTF-8, nothing as nothing, anything else as JSON."""
+    """Encode an answer's body: bytes as they are, text as UTF-8, None as nothing, anything else as JSON."""
     if isinstance(body, bytes):
         return body
     if body is None:
@@ -249,7 +258,7 @@ def encode(body: Any) -> bytes:
 
 
 def error_body(problem: Problem, tracking_id: str) -> dict[str, Any]:
-    """The cloud's error body."""
+    """Return an error body in the cloud's form."""
     body: dict[str, Any] = {
         "message": problem.message,
         "errors": [{"description": text} for text in problem.errors],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -47,16 +48,16 @@ class EmulatorClient:
     def __init__(self, url: str, *, timeout: float = 30.0, ca_file: str | PathLike[str] | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"{url!r} is not the URL of an emulator.")
-        self.url = url.rstrip("/")
+        self.url: str = url.rstrip("/")
         self._timeout = timeout
         self._tls = _trusting(ca_file)
-        self.clock = RemoteClock(self)
-        self.requests = RemoteRequests(self)
-        self.faults = RemoteFaults(self)
-        self.mercury = RemoteMercury(self.command)
-        self.kms = RemoteKMS(self.command)
-        self.conversations = RemoteConversations(self.command)
-        self.catalog = RemoteFaultSet(self.command, "catalog_faults")
+        self.clock: RemoteClock = RemoteClock(self)
+        self.requests: RemoteRequests = RemoteRequests(self)
+        self.faults: RemoteFaults = RemoteFaults(self)
+        self.mercury: RemoteMercury = RemoteMercury(self.command)
+        self.kms: RemoteKMS = RemoteKMS(self.command)
+        self.conversations: RemoteConversations = RemoteConversations(self.command)
+        self.catalog: RemoteFaultSet = RemoteFaultSet(self.command, "catalog_faults")
 
     def command(self, name: str, /, **arguments: Any) -> Any:
         """Send one command of the control API and give its result; `EmulatorError` says what was wrong."""
@@ -76,14 +77,32 @@ class EmulatorClient:
         except urllib.error.HTTPError as error:
             with error:
                 raise EmulatorError(_message(error)) from None
-        except (OSError, ValueError) as error:
-            raise EmulatorError(f"There is no emulator at {self.url}: {error}") from None
+        except (KeyError, TypeError):
+            raise EmulatorError(f"What listens at {self.url} is not this emulator.") from None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise EmulatorError(f"There is no emulator at {self.url}: {getattr(error, 'reason', error)}") from None
 
     @property
     def env(self) -> dict[str, str]:
         """The variables that point the SDK at it."""
         result: dict[str, str] = self.command("env")
         return result
+
+    @property
+    def console_url(self) -> str:
+        """A URL that opens its console in one browser; once it was used, this is another one."""
+        return str(self.command("console_url"))
+
+    def who(self) -> dict[str, Any]:
+        """Describe the server: `name`, `pid`, `url`, and whether `stop` may end it."""
+        answer = self.command("who")
+        if not isinstance(answer, dict) or answer.get("name") != "webex emulator":
+            raise EmulatorError(f"What listens at {self.url} is not this emulator.")
+        return answer
+
+    def stop(self) -> None:
+        """End an emulator that was started with `webex emulator`."""
+        self.command("stop")
 
     def reset(self) -> None:
         """As it was at first: only the well-known accounts and the seed."""
@@ -108,32 +127,40 @@ class EmulatorClient:
     def sign_in(
         self, login_url: str, as_: str = "alice", *, deny: bool = False, scopes: Sequence[str] | None = None
     ) -> str:
-        """Open a login URL and answer its pages as somebody: the URL to which the browser is sent back."""
+        """Open a login URL and answer its pages as a person; return the URL to which the browser is sent back."""
         return str(self.command("sign_in", login_url=login_url, as_=as_, deny=deny, scopes=scopes))
 
     def approve_device(self, user_code: str, as_: str = "alice", *, deny: bool = False) -> None:
-        """Type a device's code and answer as somebody."""
+        """Type a device's code and answer as a person."""
         self.command("approve_device", user_code=user_code, as_=as_, deny=deny)
 
     def add_person(self, email: str, display_name: str | None = None, **fields: Any) -> Record:
-        """A new account; see `Cloud.add_person`."""
+        """Add an account; see `Cloud.add_person`."""
         return Record(self.command("add_person", email=email, display_name=display_name, **fields))
 
     def add_integration(self, name: str = "Another Integration", **fields: Any) -> Record:
-        """A new app; see `Cloud.add_integration`."""
+        """Add an app; see `Cloud.add_integration`."""
         return Record(self.command("add_integration", name=name, **fields))
 
     def token_for(self, who: str, scopes: Sequence[str] | None = None, **fields: Any) -> str:
-        """A new token of somebody."""
+        """Issue a new token of an account."""
         return str(self.command("token_for", who=who, scopes=scopes, **fields))
 
     def set_presence(self, who: str, status: str | None, seconds: float = 600) -> None:
-        """Let somebody be `dnd`, `meeting`, … for a while; `None`: what their sockets say."""
+        """Set a person's status (`dnd`, `meeting`, …) for a while; `None`: what their sockets say."""
         self.command("set_presence", who=who, status=status, seconds=seconds)
 
     def revoke_consent(self, who: str, client_id: str = accounts.CLIENT_ID) -> int:
-        """Somebody takes back what they granted to an app; gives how many tokens died."""
+        """Revoke what a person granted to an app; return how many tokens ended."""
         return int(self.command("revoke_consent", who=who, client_id=client_id))
+
+    def authorize_service_app(self, client_id: str = accounts.SERVICE_APP_ID, who: str = "admin") -> None:
+        """Authorize, as an administrator, a service app for their organization; webhooks are told."""
+        self.command("authorize_service_app", client_id=client_id, who=who)
+
+    def deauthorize_service_app(self, client_id: str = accounts.SERVICE_APP_ID, who: str = "admin") -> int:
+        """Take that back, as an administrator; return how many tokens ended."""
+        return int(self.command("deauthorize_service_app", client_id=client_id, who=who))
 
     def load_seed(self, seed: Mapping[str, Any]) -> None:
         """Add what a mapping like a seed file describes."""
@@ -182,7 +209,7 @@ class RemoteRequests:
         self._client = client
 
     def find(self, **wanted: Any) -> list[Record]:
-        """The requests whose fields equal what is wanted; see `RequestLog.find`."""
+        """Return the requests whose fields equal the given ones; see `RequestLog.find`."""
         return [Record(entry) for entry in self._client.command("requests", **wanted)]
 
     def count(self, **wanted: Any) -> int:
@@ -221,7 +248,7 @@ class RemoteFaults:
         self._client.command("clear_faults")
 
     def as_list(self) -> list[dict[str, Any]]:
-        """The faults as plain data."""
+        """Return the faults as plain data."""
         result: list[dict[str, Any]] = self._client.command("faults")
         return result
 

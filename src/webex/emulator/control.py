@@ -8,6 +8,7 @@ can't do the first without asking, and can't leave out the second.
 from __future__ import annotations
 
 import asyncio
+import os
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +29,7 @@ async def answer(call: Call) -> Reply:
     """Answer one request of the control API."""
     if HEADER not in call.headers:
         raise Problem(403, "The control API needs the header X-Webex-Emulator.")
-    if "origin" in call.headers or call.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+    if "origin" in call.headers or call.headers.get("sec-fetch-site", "none") != "none":
         raise Problem(403, "The control API is not for web pages.")
     name = call.url_path.removeprefix(ROOT).strip("/")
     command = COMMANDS.get(name)
@@ -55,7 +56,7 @@ def _add_person(cloud: Cloud, email: str, display_name: str | None = None, **mor
 
 
 def _add_integration(cloud: Cloud, name: str = "Another Integration", **more: Any) -> dict[str, Any]:
-    # With its secret: whoever may control the cloud may know it.
+    # With its secret: who may control the cloud may know it.
     return msgspec.structs.asdict(cloud.add_integration(name, **more))
 
 
@@ -102,6 +103,16 @@ def _settings(cloud: Cloud, **changes: Any) -> dict[str, Any]:
     return msgspec.structs.asdict(cloud.settings)
 
 
+def _who(cloud: Cloud) -> dict[str, Any]:
+    return {"name": "webex emulator", "pid": os.getpid(), "url": cloud.url, "can_stop": cloud.on_stop is not None}
+
+
+def _stop(cloud: Cloud) -> None:
+    if cloud.on_stop is None:
+        raise ValueError(f"this emulator is part of the program with the process id {os.getpid()}: end that program")
+    cloud.on_stop()
+
+
 COMMANDS: Final[dict[str, Callable[..., Any]]] = {
     "add_fault": _add_fault,
     "add_integration": _add_integration,
@@ -110,7 +121,10 @@ COMMANDS: Final[dict[str, Callable[..., Any]]] = {
     "clear_faults": lambda cloud: cloud.faults.clear(),
     "clear_requests": lambda cloud: cloud.requests.clear(),
     "clock": _clock,
+    "console_url": lambda cloud: cloud.console_url,
+    "authorize_service_app": lambda cloud, **given: cloud.authorize_service_app(**given),
     "count_requests": lambda cloud, **wanted: cloud.requests.count(**wanted),
+    "deauthorize_service_app": lambda cloud, **given: cloud.deauthorize_service_app(**given),
     "env": lambda cloud: cloud.env,
     "faults": lambda cloud: cloud.faults.as_list(),
     "load": lambda cloud, path: cloud.load(path),
@@ -126,7 +140,9 @@ COMMANDS: Final[dict[str, Callable[..., Any]]] = {
     "settle": lambda cloud, timeout=10.0: cloud.settle(timeout),
     "sign_in": lambda cloud, **given: cloud.sign_in(**given),
     "snapshot": _snapshot,
+    "stop": _stop,
     "token_for": lambda cloud, **given: cloud.token_for(**given),
+    "who": _who,
     **realtime_commands.COMMANDS,
 }
-_READABLE: Final = frozenset({"clock", "env", "faults", "refreshes", "requests", "settings"})
+_READABLE: Final = frozenset({"clock", "env", "faults", "refreshes", "requests", "settings", "who"})

@@ -19,17 +19,33 @@ if TYPE_CHECKING:
 DEFAULT_SCOPES: Final = accounts.INTEGRATION_SCOPES
 
 
+def is_email(text: object) -> bool:
+    """Return whether this is an email address: two parts around one `@`, without white space."""
+    if not isinstance(text, str) or any(each.isspace() for each in text):
+        return False
+    local, _, domain = text.partition("@")
+    return bool(local and domain) and "@" not in domain
+
+
+def promised_id(cloud: Cloud, email: str) -> str:
+    """Return the id of an address that has no account; the account that is made for it later has this id."""
+    promised = cloud.state.promised_ids
+    if email.lower() not in promised:
+        promised[email.lower()] = cloud.new_uuid()
+    return promised[email.lower()]
+
+
 def require_person(cloud: Cloud, who: str) -> Person:
-    """A person by UUID, email address, or the part before `@`; `LookupError` when there is none."""
+    """Return a person by UUID, email address, or the part before `@`; `LookupError` when there is none."""
     person = find_person(cloud.state, who)
     if person is None:
         known = ", ".join(sorted(person.email for person in cloud.state.people.values())[:10])
-        raise LookupError(f"Nobody in this cloud is called {who!r}; there are {known}.")
+        raise LookupError(f"There is no {who!r} in this cloud; there are {known}.")
     return person
 
 
 def require_room(cloud: Cloud, room_id: str) -> Room:
-    """A room by its public id or UUID; `LookupError` when there is none."""
+    """Return a room by its public id or UUID; `LookupError` when there is none."""
     try:
         room = cloud.state.rooms.get(to_uuid(room_id))
     except ValueError:
@@ -50,18 +66,18 @@ def add_person(
     compliance: bool = False,
     org: str = accounts.ORG_ID,
 ) -> Person:
-    """A new account; `ValueError` when the address is taken or is none."""
-    local, at, domain = email.partition("@")
-    if not (local and at and domain):
+    """Add an account; `ValueError` when the address is taken or is none."""
+    if not is_email(email):
         raise ValueError(f"{email!r} is not an email address.")
     if any(person.email.lower() == email.lower() for person in cloud.state.people.values() if not person.deleted):
         raise ValueError(f"{email!r} is taken.")
-    name = display_name or local.replace(".", " ").title()
+    name = display_name or email.partition("@")[0].replace(".", " ").title()
     first, _, last = name.partition(" ")
     if org not in cloud.state.orgs:
         cloud.state.orgs[org] = Org(id=org, name="Another Organization")
+    promised = cloud.state.promised_ids.get(email.lower())
     person = Person(
-        id=id or cloud.new_uuid(),
+        id=id or promised or cloud.new_uuid(),
         org_id=org,
         email=email,
         display_name=name,
@@ -75,6 +91,7 @@ def add_person(
     if person.id in cloud.state.people:
         raise ValueError(f"The id {person.id} is taken.")
     cloud.state.people[person.id] = person
+    cloud.state.promised_ids.pop(email.lower(), None)
     return person
 
 
@@ -90,7 +107,7 @@ def add_integration(
     client_id: str | None = None,
     client_secret: str | None = None,
 ) -> Integration:
-    """A new app, with an id and a secret of its own; `public` ones have no secret and need PKCE."""
+    """Add an app with an id and a secret; `public` ones have no secret and need PKCE."""
     if isinstance(redirect_uris, str) or isinstance(scopes, str):
         raise TypeError("redirect_uris and scopes are lists of texts, not one text.")
     if kind not in ("integration", "service_app", "guest_issuer"):
@@ -122,7 +139,7 @@ def token_for(
     client_id: str = "",
     lifetime: float | None = None,
 ) -> str:
-    """A new personal (or bot) token; by default with all that its owner may do, for as long as the cloud gives."""
+    """Issue a personal (or bot) token; by default with all that its owner may do, for as long as the cloud gives."""
     person = require_person(cloud, who)
     if scopes is None:
         scopes = [

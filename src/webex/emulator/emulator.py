@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from webex.emulator.cloud import Cloud
 from webex.emulator.server import Listener, ServerThread, listen
 from webex.emulator.settings import Settings
+from webex.extras import require
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -49,7 +50,7 @@ class Emulator:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._thread: ServerThread | None = None
         self._saver: _Saver | None = None
-        self.cloud = Cloud(settings=Settings(**settings), seed=random_seed)
+        self.cloud: Cloud = Cloud(settings=Settings(**settings), seed=random_seed)
         self.cloud.hosts |= {name.lower() for name in hosts}
         if host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
             self.cloud.hosts.add(host.lower())
@@ -62,6 +63,7 @@ class Emulator:
         """Take the ports and serve; `PortInUseError` when one is taken. Gives the cloud."""
         if self._thread is not None:
             raise RuntimeError("This emulator runs already.")
+        require("The emulator", "uvicorn", "jinja2", "python_multipart")
         listeners = [listen(self._host, self._port)]
         try:
             if self._tls:
@@ -90,6 +92,11 @@ class Emulator:
         if self._temporary is not None:
             self._temporary.cleanup()
             self._temporary = self.cloud.ca_file = None
+
+    @property
+    def console_url(self) -> str:
+        """A URL that opens the console in one browser; once it was used, this is another one."""
+        return self.cloud.console_url
 
     @property
     def _name(self) -> str:

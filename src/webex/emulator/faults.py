@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
-from typing import Any, Final, Literal
+from functools import lru_cache
+from typing import Any, Final, Literal, get_type_hints
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import msgspec
 
 from webex.emulator.wire import Call, Reply
 
@@ -34,8 +37,8 @@ class Fault:
 
     status: int | None = None  # answer this instead
     headers: dict[str, str] = field(default_factory=dict)
-    retry_after: str | None = None  # any text: seconds, a date, `rand(30),add(30)`
-    body: str | None = None  # answer this text instead of JSON
+    retry_after: str | float | None = None  # a number, or any text: seconds, a date, `rand(30),add(30)`
+    body: str | dict[str, Any] | list[Any] | None = None  # answer this text, or this JSON
     content_type: str | None = None
     not_json: bool = False  # an HTML page that says it is JSON
     latency: float = 0.0  # wait before anything happens, or (after_processing) before the answer
@@ -48,6 +51,14 @@ class Fault:
     hits: int = 0
     _seen: int = 0
     _random: random.Random = field(default_factory=random.Random, repr=False)
+
+    @property
+    def retry_after_text(self) -> str | None:
+        """`retry_after` as a header has it."""
+        if self.retry_after is None or isinstance(self.retry_after, str):
+            return self.retry_after
+        value = self.retry_after
+        return str(int(value)) if float(value).is_integer() else repr(value)
 
     def __post_init__(self) -> None:
         if self.status is not None and not 100 <= self.status <= 599:
@@ -83,7 +94,7 @@ class Fault:
         return ", ".join([*([str(self.status)] if self.status else []), *found])
 
     def reply(self) -> Reply:
-        """The answer instead of the cloud's own."""
+        """Return the answer instead of the cloud's own."""
         status = self.status or 500
         text = f"A fault was injected: status {status}."
         return Reply(status, {"message": text, "errors": [{"description": text}], "trackingId": ""})
@@ -93,8 +104,8 @@ class Fault:
         headers = {name.lower(): value for name, value in reply.headers.items()} | {
             name.lower(): value for name, value in self.headers.items()
         }
-        if self.retry_after is not None:
-            headers["retry-after"] = self.retry_after
+        if (asked := self.retry_after_text) is not None:
+            headers["retry-after"] = asked
         if self.broken_next is not None and "link" in headers:
             headers["link"] = _break(headers["link"], self.broken_next)
         body, content_type = reply.body, reply.content_type
@@ -124,6 +135,11 @@ class FaultPlan:
         if any(name.startswith("_") or name in ("hits", "id") for name in what):
             raise TypeError("hits, id and private fields of a fault cannot be set")
         fault = Fault(path=path, **what)
+        try:
+            # Whatever comes over HTTP: a fault of a wrong type would break every later request.
+            msgspec.convert({"path": path, **what}, type=_fields())
+        except msgspec.ValidationError as error:
+            raise ValueError(str(error)) from None
         with self._lock:
             self._last_id += 1
             fault.id = self._last_id
@@ -142,7 +158,7 @@ class FaultPlan:
             self._faults = [other for other in self._faults if other.id != number]
 
     def strike(self, method: str, path: str, grant_type: str | None) -> Fault | None:
-        """The fault for a request, counted as having happened."""
+        """Return the fault for a request, and count it."""
         if not self._faults:
             return None
         with self._lock:
@@ -152,9 +168,17 @@ class FaultPlan:
         return None
 
     def as_list(self) -> list[dict[str, Any]]:
-        """The faults as plain data."""
+        """Return the faults as plain data."""
         with self._lock:
             return [{k: v for k, v in asdict(fault).items() if not k.startswith("_")} for fault in self._faults]
+
+
+@lru_cache(maxsize=1)
+def _fields() -> type[msgspec.Struct]:
+    """Describe the fields of a fault that may be set, with their types."""
+    names = [each for each in fields(Fault) if each.init and not each.name.startswith("_")]
+    hints = get_type_hints(Fault)
+    return msgspec.defstruct("FaultFields", [(each.name, hints[each.name], None) for each in names])
 
 
 def _break(link: str, how: BrokenNext) -> str:
@@ -164,7 +188,7 @@ def _break(link: str, how: BrokenNext) -> str:
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     if how == "filters":
-        query = {name: value for name, value in query.items() if name in ("cursor", "max")}
+        query = {name: value for name, value in query.items() if name in ("cursor", "beforeMessage", "max")}
     elif how == "null":
         query["max"] = "null"
     else:

@@ -24,11 +24,11 @@ def routes(table: RouteTable) -> None:
 
 
 def get(call: Call) -> Reply:
-    """A file's bytes, or a range of them; only its headers for HEAD."""
+    """Return a file's bytes, or a range of them; only its headers for HEAD."""
     file = _file(call)
     check_scan(call, file)
     headers = {
-        "content-disposition": f"attachment; filename=\"{_ascii(file.name)}\"; filename*=UTF-8''{quote(file.name)}",
+        "content-disposition": disposition(file.name),
         "accept-ranges": "bytes",
         "etag": f'"{file.id.replace("/", "-")}"',
         "cache-control": "no-cache",
@@ -36,7 +36,7 @@ def get(call: Call) -> Reply:
     data, status = file.data, 200
     wanted = call.headers.get("range")
     if wanted is not None and call.headers.get("if-range") in (None, headers["etag"]):
-        match = re.fullmatch(r"bytes=(\d*)-(\d*)", wanted.strip())
+        match = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", wanted.strip())
         if match is None or not any(match.groups()):
             raise Problem(416, "The range can't be read.", headers={"content-range": f"bytes */{file.size}"})
         first, last = match.groups()
@@ -75,6 +75,13 @@ def check_scan(call: Call, file: StoredFile) -> None:
         raise Problem(410, "The file is infected with malware.")
     if file.scan == "unscannable" and call.arg("allow") != "unscannable":
         raise Problem(428, "The file can't be scanned; ask with allow=unscannable.")
+
+
+def disposition(name: str) -> str:
+    """Return the header that saves a file under its name (RFC 6266)."""
+    plain = _ascii(name)
+    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'attachment; filename="{plain}"{extended}'
 
 
 def _ascii(name: str) -> str:

@@ -37,7 +37,7 @@ class Answer:
         return b"".join(self.pieces)
 
     def json(self) -> Any:
-        """The body as plain data."""
+        """Return the body as plain data."""
         return msgspec.json.decode(self.content)
 
 
@@ -125,7 +125,7 @@ def call(
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never suspends."""
+    """Run a coroutine that never suspends, and return its result."""
     try:
         work.send(None)
     except StopIteration as end:

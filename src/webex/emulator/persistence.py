@@ -25,21 +25,28 @@ class _File(msgspec.Struct):
 
 
 def encode(cloud: Cloud) -> bytes:
-    """A cloud as the bytes of a file."""
+    """Encode a cloud as the bytes of a file."""
     with cloud.lock:
         return msgspec.msgpack.encode(_File(_FORMAT, cloud.clock.offset, cloud.state))
 
 
 def save(cloud: Cloud, path: str | os.PathLike[str]) -> None:
-    """Write a cloud to a file that only its owner can read; the old file stays whole until the new one is."""
+    """Write a cloud to a file that only its owner can read; the old file stays whole until the new one is.
+
+    Links are followed, and an existing file keeps its mode; `ValueError` for a device or a pipe.
+    """
     data = encode(cloud)
-    target = Path(path)
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise ValueError(f"{path} is no regular file: choose another path for the emulator's data.")
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        with suppress(FileNotFoundError):
+            Path(name).chmod(target.stat().st_mode & 0o777)
         Path(name).replace(target)
     except BaseException:
         with suppress(OSError):

@@ -18,7 +18,17 @@ _SECRETS: Final = frozenset(
     (
         *("access_token", "accesstoken", "refresh_token", "refreshtoken", "id_token", "id_token_hint", "token"),
         *("code", "code_verifier", "device_code", "client_secret", "clientsecret", "client_assertion", "assertion"),
-        *("secret", "password", "jwt", "authorization", "cookie", "proxy-authorization", "set-cookie"),
+        *(
+            "secret",
+            "password",
+            "verificationtoken",
+            "onetimepassword",
+            "jwt",
+            "authorization",
+            "cookie",
+            "proxy-authorization",
+            "set-cookie",
+        ),
     )
 )
 _LARGEST_BODY_READ: Final = 256 * 1024
@@ -55,6 +65,7 @@ class RequestLog:
         self._entries: deque[LoggedRequest] = deque(maxlen=limit)
 
     def add(self, entry: LoggedRequest) -> None:
+        """Add a request; the oldest make room."""
         self._entries.append(entry)
 
     def clear(self) -> None:
@@ -62,7 +73,7 @@ class RequestLog:
         self._entries.clear()
 
     def find(self, **wanted: Any) -> list[LoggedRequest]:
-        """The requests whose fields equal what is wanted; in `path` and `route`, `*` stands for anything.
+        """Return the requests whose fields equal the given ones; in `path` and `route`, `*` stands for anything.
 
         `find(path="/v1/rooms*", status=200)`, `find(grant_type="refresh_token")`.
         """

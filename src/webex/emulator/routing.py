@@ -49,7 +49,7 @@ class RouteTable:
         self.templates.append((method, template))
 
     def match(self, method: str, raw_path: str) -> tuple[Route, dict[str, str]]:
-        """The route of a request and the values in its path; `Problem` 404 or 405 when there is none."""
+        """Return the route of a request and the values in its path; `Problem` 404 or 405 when there is none."""
         found = _find(self._root, _parts(raw_path), 0, [])
         if found is None:
             raise Problem(404, "The requested resource could not be found.")
@@ -66,7 +66,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _find(node: _Node, parts: list[str], at: int, values: list[str]) -> tuple[_Node, list[str]] | None:
-    """A fixed name is preferred to a variable one, but does not hide it: `/people/me` and `/people/{id}`."""
+    """Find a route; prefer a fixed name to a variable one without hiding it: `/people/me` and `/people/{id}`."""
     if at == len(parts):
         return (node, values) if node.routes else None
     part = unquote(parts[at])

@@ -6,7 +6,12 @@ the emulator's clock. Every record is a msgspec Struct, so that a snapshot is on
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+# The `appId` of everything that a bot or a personal token made (recorded from 2016 to 2026).
+DEVELOPER_APP_ID: Final = "C32c807740c6e7df11daf16f228df628bbca49ba52fecbb2c7d515cb4a0cc91aa"
 
 
 class _Secretive(msgspec.Struct):
@@ -19,11 +24,15 @@ class _Secretive(msgspec.Struct):
 
 
 class Org(msgspec.Struct):
+    """An organization."""
+
     id: str
     name: str
 
 
 class Person(msgspec.Struct):
+    """A person, or a bot."""
+
     id: str
     org_id: str
     email: str
@@ -36,6 +45,7 @@ class Person(msgspec.Struct):
     compliance: bool = False
     extra: dict[str, object] = {}  # further fields of the public record, as sent by an administrator
     deleted: bool = False
+    has_password: bool = True  # false for one that was activated and has set none yet
 
 
 class Integration(_Secretive, kw_only=True):
@@ -48,6 +58,7 @@ class Integration(_Secretive, kw_only=True):
     scopes: list[str]
     kind: str = "integration"  # integration | service_app | guest_issuer
     any_loopback_port: bool = False
+    deauthorized: list[str] = []  # of a service app: the organizations that take it back
 
 
 class Token(_Secretive, kw_only=True):
@@ -61,6 +72,11 @@ class Token(_Secretive, kw_only=True):
     family: str = ""  # the grant it belongs to; revoking the grant ends all of them
     kind: str = "access"  # access | personal | bot | service | guest
 
+    @property
+    def app_id(self) -> str:
+        """The app that acts: bots and personal tokens share that of the developer portal."""
+        return self.client_id if self.client_id and self.kind not in ("personal", "bot") else DEVELOPER_APP_ID
+
     def allows(self, scope: str) -> bool:
         """`spark:all` has every `spark:` scope of a person; administrators' scopes must be named."""
         if scope in self.scopes:
@@ -70,6 +86,8 @@ class Token(_Secretive, kw_only=True):
 
 
 class RefreshToken(_Secretive, kw_only=True):
+    """A refresh token."""
+
     value: str
     person_id: str
     scopes: list[str]
@@ -105,7 +123,7 @@ class AuthorizationCode(_Secretive, kw_only=True):
 
 
 class DeviceCode(_Secretive, kw_only=True):
-    """A sign-in that waits for somebody to type its `user_code` (RFC 8628)."""
+    """A sign-in that waits for a person to type its `user_code` (RFC 8628)."""
 
     value: str
     user_code: str
@@ -118,6 +136,8 @@ class DeviceCode(_Secretive, kw_only=True):
 
 
 class Room(msgspec.Struct):
+    """A room, with its content key."""
+
     id: str
     title: str
     creator_id: str
@@ -136,7 +156,12 @@ class Room(msgspec.Struct):
     sip_address: str = ""
     key_uri: str | None = None  # the content key of its messages, once one is needed
     resource_uri: str | None = None  # who may have that key
-    rotate: bool = False  # somebody left: the next message needs a new key
+    rotate: bool = False  # a member left: the next message needs a new key
+    cluster: str = "us"  # where it is at home, as public ids write it
+    tags: list[str] = []  # those that its maker gave it
+    avatar: str | None = None  # the id of the StoredFile that is its picture
+    key_by: str | None = None  # who gave it its present key, where a client did
+    key_known: list[str] = []  # who has been told of that key
 
 
 class Membership(msgspec.Struct):
@@ -150,9 +175,12 @@ class Membership(msgspec.Struct):
     is_room_hidden: bool = False
     last_seen_id: str | None = None
     last_seen: float | None = None
+    tags: list[str] = []  # the member's own: FAVORITE, MUTED, …
 
 
 class Message(msgspec.Struct):
+    """A message."""
+
     id: str  # also the id of the activity that posted it
     room_id: str
     person_id: str
@@ -170,6 +198,15 @@ class Message(msgspec.Struct):
     edits: int = 0
 
 
+class Preview(msgspec.Struct):
+    """A small picture of a file, encrypted as the client uploaded it."""
+
+    width: int
+    height: int
+    data: bytes
+    scr: dict[str, str]
+
+
 class StoredFile(msgspec.Struct):
     """`id` is MESSAGE/INDEX, as in a content id."""
 
@@ -183,15 +220,19 @@ class StoredFile(msgspec.Struct):
     scan: str = "clean"  # clean | scanning | infected | unscannable
     scan_until: float | None = None  # when `scanning` turns into clean
     seal: dict[str, str] = {}  # how the conversation service seals it: key, iv, aad, tag
+    preview: Preview | None = None
 
 
 class Team(msgspec.Struct):
+    """A team."""
+
     id: str
     name: str
     creator_id: str
     created: float
     general_room_id: str
     description: str | None = None
+    cluster: str = "us"
 
 
 class TeamMembership(msgspec.Struct):
@@ -204,6 +245,8 @@ class TeamMembership(msgspec.Struct):
 
 
 class Webhook(msgspec.Struct):
+    """A webhook."""
+
     id: str
     name: str
     target_url: str
@@ -220,7 +263,29 @@ class Webhook(msgspec.Struct):
     failures: int = 0
 
 
+class Subscription(msgspec.Struct):
+    """A subscription to events of a contact center."""
+
+    id: str
+    version: int  # of the API that it was made with: 1 or 2
+    name: str
+    target_url: str
+    event_types: list[str]
+    org_id: str
+    created_by: str
+    created: float
+    updated_by: str
+    updated: float
+    description: str | None = None
+    resource_version: str | None = None  # such as task:1.0.0; of version 2
+    secret: str | None = None
+    status: str = "active"  # active | inactive
+    failures: int = 0
+
+
 class AttachmentAction(msgspec.Struct):
+    """What was submitted with a card."""
+
     id: str
     type: str
     message_id: str
@@ -244,8 +309,8 @@ class Activity(msgspec.Struct):
     parent: dict[str, object] | None = None
     client_temp_id: str | None = None
     tags: list[str] = []  # of the room at that time
-    only: list[str] = []  # who alone hears of it; empty: every member
-    mentions: list[str] | None = None  # of a message: the people, and `all`, whom it names
+    only: list[str] = []  # the only ones who get it; empty: every member
+    mentions: list[str] | None = None  # of a message: the people, and `all`, that it names
 
 
 class Event(msgspec.Struct):
@@ -261,6 +326,16 @@ class Event(msgspec.Struct):
     app_id: str | None = None
 
 
+class AuditEvent(msgspec.Struct):
+    """What an administrator did."""
+
+    id: str
+    actor_id: str
+    org_id: str
+    created: float
+    data: dict[str, object]
+
+
 class Device(msgspec.Struct):
     """A client that registered for events. `fields` is what it told of itself."""
 
@@ -273,12 +348,14 @@ class Device(msgspec.Struct):
     ttl: float | None = None  # as asked for
     fields: dict[str, object] = {}
     elsewhere: bool = False  # it was registered in another region: no activities come
+    base: str = ""  # the scheme and host that its client uses: those of the URLs in its events
 
 
 class Presence(msgspec.Struct):
-    """What somebody said of themselves, and who watches."""
+    """The status that a person set, and who watches."""
 
     status: str | None = None
+    label: str | None = None
     until: float = 0.0  # when what they said no longer holds
     last_active: float = 0.0
     watchers: dict[str, float] = {}  # people, and until when they want to know
@@ -336,6 +413,9 @@ class State(msgspec.Struct):
     grants: dict[str, Grant] = {}
     codes: dict[str, AuthorizationCode] = {}
     device_codes: dict[str, DeviceCode] = {}
+    activations: dict[str, str] = {}  # addresses, by the secret that was mailed to activate them
+    one_time_passwords: dict[str, str] = {}  # by address
+    promised_ids: dict[str, str] = {}  # by address: the ids that accounts will have once they are made
     rooms: dict[str, Room] = {}
     memberships: dict[str, Membership] = {}  # by PERSON:ROOM
     messages: dict[str, Message] = {}
@@ -343,11 +423,13 @@ class State(msgspec.Struct):
     teams: dict[str, Team] = {}
     team_memberships: dict[str, TeamMembership] = {}  # by PERSON:TEAM
     webhooks: dict[str, Webhook] = {}
+    subscriptions: dict[str, Subscription] = {}  # of the contact center
     attachment_actions: dict[str, AttachmentAction] = {}
     events: dict[str, Event] = {}
     activities: dict[str, Activity] = {}
     room_activities: dict[str, list[str]] = {}  # by room, in their order
     uploads: dict[str, bytes] = {}  # sealed files of the conversation service
+    audit: dict[str, AuditEvent] = {}
     room_tabs: dict[str, dict[str, object]] = {}
     linked_folders: dict[str, dict[str, object]] = {}
     devices: dict[str, Device] = {}

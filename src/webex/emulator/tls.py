@@ -1,6 +1,6 @@
 """A certificate authority of the emulator's own, and a certificate for the names of the real cloud.
 
-The keys never leave this machine; whoever trusts the authority trusts whoever can read its key file, which is written
+The keys never leave this machine; trusting the authority means trusting all who can read its key file, which is written
 for its owner alone.
 """
 
@@ -40,7 +40,7 @@ class Authority:
 
     @classmethod
     def open(cls, directory: str | os.PathLike[str]) -> Authority:
-        """The authority whose files are in a directory; made there when there is none yet."""
+        """Open the authority whose files are in a directory; make it there when there is none yet."""
         from cryptography import x509
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -62,7 +62,7 @@ class Authority:
         return cls(certificate_file, certificate, key)
 
     def context(self, names: Iterable[str] = ()) -> ssl.SSLContext:
-        """A server's TLS context for the cloud's names, loopback, and further names."""
+        """Make a server's TLS context for the cloud's names, loopback, and further names."""
         import ssl
 
         from cryptography.hazmat.primitives.asymmetric import ec
@@ -107,7 +107,7 @@ class Authority:
 
 
 def authority_certificate(key: EllipticCurvePrivateKey, name: str) -> Certificate:
-    """A certificate of this key's own, that others may be signed with."""
+    """Make a self-signed CA certificate of this key."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.x509.oid import NameOID

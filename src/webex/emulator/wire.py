@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -14,8 +14,27 @@ if TYPE_CHECKING:
     from webex.emulator.state import Person, State, Token
 
 
+MALFORMED: Final = "The request could not be understood by the server due to malformed syntax."
+NOT_FOUND: Final = "The requested resource could not be found."
+REFUSED: Final = (
+    "The server understood the request, but refused to fulfill it because the access token is missing required scopes "
+    "or the user is missing required roles or licenses."
+)
+
+
+def text_of(octets: bytes) -> str:
+    """Decode a header: UTF-8, else Latin-1 (RFC 9110 §5.5)."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
+
+
 class Problem(Exception):
-    """An error answer. Services raise it; the app turns it into the cloud's error body with a tracking id."""
+    """An error answer. Services raise it; the app turns it into the cloud's error body with a tracking id.
+
+    `message` is the cloud's text where one is known; `hint`, the emulator's explanation, follows it in `errors`.
+    """
 
     def __init__(
         self,
@@ -23,15 +42,16 @@ class Problem(Exception):
         message: str,
         *,
         errors: list[str] | None = None,
+        hint: str | None = None,
         headers: Mapping[str, str] | None = None,
         code: int | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code  # the service's own number of the error
-        self.message = message
-        self.errors = errors if errors is not None else [message]
-        self.headers = dict(headers or {})
+        self.message = message  # as the cloud writes it: programs match on it
+        self.errors: list[str] = errors if errors is not None else [message, *([hint] if hint else ())]
+        self.headers: dict[str, str] = dict(headers or {})
 
 
 class OAuthProblem(Exception):
@@ -44,7 +64,7 @@ class OAuthProblem(Exception):
         self.error = error
         self.description = description
         self.status = status
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
 
 
 @dataclass(slots=True)
@@ -73,28 +93,31 @@ class Call:
 
     @property
     def state(self) -> State:
+        """Return the cloud's state."""
         return self.cloud.state
 
     def arg(self, name: str, default: str | None = None) -> str | None:
-        """The first value of a query parameter."""
+        """Return the first value of a query parameter."""
         values = self.query.get(name)
         return values[0] if values else default
 
     def json(self) -> dict[str, Any]:
-        """The JSON object of the body; 400 when it is none, 415 when the content type says something else."""
+        """Decode the JSON object of the body; 400 when it is none, or the content type says something else."""
         content_type = self.headers.get("content-type", "application/json").split(";")[0].strip().lower()
         if content_type not in ("application/json", ""):
-            raise Problem(415, f"Content type {content_type!r} is not supported here; send application/json.")
+            raise Problem(
+                400, MALFORMED, hint=f"Content type {content_type!r} is not supported here; send application/json."
+            )
         try:
             value = msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Problem(400, "The request body is not valid JSON.") from None
+            raise Problem(400, MALFORMED, hint="The request body is not valid JSON.") from None
         if not isinstance(value, dict):
-            raise Problem(400, "The request body must be a JSON object.")
+            raise Problem(400, MALFORMED, hint="The request body must be a JSON object.")
         return value
 
     def form(self) -> dict[str, str]:
-        """The fields of a form body; `OAuthProblem` when it is none, or repeats a field (RFC 6749 §3.2)."""
+        """Parse the fields of a form body; `OAuthProblem` when it is none, or repeats a field (RFC 6749 §3.2)."""
         content_type = self.headers.get("content-type", "").split(";")[0].strip().lower()
         if content_type != "application/x-www-form-urlencoded":
             raise OAuthProblem("invalid_request", "The body must be application/x-www-form-urlencoded.")
@@ -105,7 +128,7 @@ class Call:
         return fields
 
     def person(self, *scopes: str) -> Person:
-        """The person of the token: 401 without one, 403 when the token has none of the scopes named."""
+        """Return the person of the token: 401 without one, 403 when the token has none of the scopes named."""
         token = self.token
         if token is None:
             raise Problem(
@@ -113,7 +136,7 @@ class Call:
                 "The request requires a valid access token set in the Authorization request header.",
             )
         if scopes and not any(token.allows(scope) for scope in scopes):
-            raise Problem(403, f"The token lacks a required scope: {' or '.join(scopes)}.")
+            raise Problem(403, REFUSED, hint=f"The token lacks a required scope: {' or '.join(scopes)}.")
         return self.state.people[token.person_id]
 
 
@@ -124,7 +147,7 @@ class Reply:
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
-    content_type: str = "application/json;charset=UTF-8"
+    content_type: str = "application/json"
     stream: AsyncIterator[bytes] | None = None
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cloud", "Emulator", "EmulatorClient", "EmulatorTransport", "NetworkLeftError", "stay_on_loopback"]
 
-_HOMES = {
+_LAZY_EXPORTS = {
     "Cloud": "webex.emulator",
     "Emulator": "webex.emulator",
     "EmulatorClient": "webex.emulator",
@@ -26,7 +26,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
+    home = _LAZY_EXPORTS.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(home), name)

@@ -28,7 +28,7 @@ _TRANSPORTS: Final = (
     ("webex.runtime.pyreqwest_transport", "PyreqwestTransport"),
     ("webex.runtime.pyreqwest_transport", "AsyncPyreqwestTransport"),
     ("webex.runtime.urllib3_transport", "Urllib3Transport"),
-    ("webex.runtime.urllib3_transport", "AsyncUrllib3Transport"),
+    ("webex.runtime.aiohttp_transport", "AiohttpTransport"),
 )
 
 
@@ -58,7 +58,7 @@ class Guard:
 def stay_on_loopback(*allow: str) -> Iterator[Guard]:
     """Refuse every connection that leaves this machine, except to the hosts named.
 
-    The attempt fails with `NetworkLeftError`, and so does the end of the block, in case somebody swallowed that.
+    The attempt fails with `NetworkLeftError`, and so does the end of the block, in case the code swallowed that.
     """
     _install()
     guard = Guard(frozenset(name.lower() for name in allow))
@@ -102,7 +102,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 def _check(host: str, what: str) -> None:
     guards = tuple(_guards)
     if guards:
-        guards[-1].check(host, what)  # the innermost: whoever put it there knows what the test may do
+        guards[-1].check(host, what)  # the innermost one decides what the test may do
 
 
 def _is_loopback_address(name: str) -> bool:

@@ -57,13 +57,13 @@ class EmulatorResponse:
         self._answer = answer
 
     async def read(self) -> bytes:
-        """The whole body; `TransportError` when it was cut off."""
+        """Read the whole body; `TransportError` when it was cut off."""
         if self._answer.broken:
             raise TransportError("The connection was closed in the middle of the body.")
         return self._answer.content
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body piece by piece."""
+        """Yield the body piece by piece."""
         for piece in self._answer.pieces:
             yield piece
         if self._answer.broken:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+import msgspec
+
 from webex.emulator.rest.rules import is_moderator, membership_of
 from webex.emulator.wire import Problem
 
@@ -21,15 +23,15 @@ def refuse(status: int, code: int, message: str) -> NoReturn:
 
 
 def refuse_sealed(call: Call, person: Person, request: str, answer: dict[str, Any]) -> NoReturn:
-    """Refuse because the key service did; its reason is for the client alone, so it is sealed."""
-    reason = str(answer.get("reason") or "The key service refused.")
-    sealed = call.cloud.kms.seal_for(person.id, request, reason)
+    """Refuse because the key service did; its answer is for the client alone: it is encrypted JSON, as others are."""
+    told = {"reason": "The key service refused.", **answer}
+    sealed = call.cloud.kms.seal_for(person.id, request, msgspec.json.encode(told).decode())
     status = int(answer.get("status", 500))
-    raise Problem(status if 400 <= status < 500 else 400, sealed, errors=[sealed], code=1900000)
+    raise Problem(status if 400 <= status < 500 and status != 405 else 400, sealed, errors=[sealed], code=1900000)
 
 
 def room_of(call: Call, person: Person, room_id: str) -> Room:
-    """The room of a conversation id; 404 for who is not in it."""
+    """Return the room of a conversation id; 404 for a caller who is not in it."""
     room = call.state.rooms.get(room_id.lower())
     if room is None or membership_of(call.state, person, room.id) is None:
         raise Problem(404, "The conversation was not found.")
@@ -45,7 +47,7 @@ def may_write(call: Call, person: Person, room: Room) -> None:
 
 
 def moment_of(text: str | None) -> float | None:
-    """A moment in a query: milliseconds since the epoch, or ISO 8601."""
+    """Parse a moment of a query: milliseconds since the epoch, or ISO 8601."""
     if text is None:
         return None
     try:
@@ -61,10 +63,10 @@ def moment_of(text: str | None) -> float | None:
 
 
 def limit_of(call: Call, name: str, default: int, most: int) -> int:
-    """A number in a query."""
+    """Parse a number of a query; one below 0 is 0."""
     text = call.arg(name)
     if text is None:
         return default
-    if not text.isdigit():
+    if not text.removeprefix("-").isdecimal():
         raise Problem(400, f"{name} must be a number.")
-    return min(int(text), most)
+    return max(0, min(int(text), most))

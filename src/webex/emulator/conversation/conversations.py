@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from webex.emulator.clock import iso
 from webex.emulator.conversation.access import BASE, limit_of, moment_of, refuse_sealed, room_of
+from webex.emulator.conversation.activities import change_tags, items_of, new_message, save
 from webex.emulator.conversation.history import latest
 from webex.emulator.conversation.render import conversation_json
 from webex.emulator.rest.messages import direct_room
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from webex.emulator.state import Person, Room
     from webex.emulator.wire import Call
 
+_SYSTEM_TAGS: Final = frozenset({"ONE_ON_ONE", "FAVORITE", "LOCKED", "HIDDEN", "TEAM", "ANNOUNCEMENT", "MUTED"})
+
 
 def routes(table: RouteTable) -> None:
     """Add this service."""
@@ -29,6 +33,7 @@ def routes(table: RouteTable) -> None:
     table.add("POST", f"{BASE}/conversations", create)
     table.add("GET", f"{BASE}/conversations/{{id}}", get)
     table.add("GET", f"{BASE}/conversations/user/{{personId}}", with_person)
+    table.add("GET", f"{BASE}/conversations/{{id}}/healed", heal)
     table.add("POST", f"{BASE}/conversations/{{id}}/status/typing", typing)
     table.add("POST", f"{BASE}/status/typing", typing)
 
@@ -43,14 +48,31 @@ def list_conversations(call: Call) -> Reply:
         rooms = [room for room in rooms if _latest(call, room) >= since]
     rooms.sort(key=lambda room: (_latest(call, room), room.id), reverse=True)
     participants = call.arg("includeParticipants") == "true" or call.arg("participantsLimit") not in (None, "0")
-    rooms = rooms[: limit_of(call, "conversationsLimit", 100, 1000)]
-    return Reply(
-        200, {"items": [conversation_json(call.cloud, room, call.base, participants=participants) for room in rooms]}
-    )
+    participants = participants or call.arg("participantAckFilter") is not None
+    limit, start = limit_of(call, "conversationsLimit", 100, 1000), limit_of(call, "cursor", 0, 1_000_000)
+    activities = limit_of(call, "activitiesLimit", 0, 100)
+    shown = [
+        conversation_json(
+            call.cloud,
+            room,
+            call.base,
+            person,
+            participants=participants,
+            activities=latest(call, person, room, activities),
+            computed_title=call.arg("computeTitleIfEmpty") == "true",
+        )
+        for room in rooms[start : start + limit]
+    ]
+    headers = {}
+    if call.arg("paginate") == "true" and limit and start + limit < len(rooms):
+        query = {name: values[-1] for name, values in call.query.items() if name != "cursor"}
+        following = urlencode({**query, "cursor": start + limit})
+        headers["link"] = f'<{call.base}{call.url_path}?{following}>; rel="next"'
+    return Reply(200, {"items": shown}, headers)
 
 
 def left(call: Call) -> Reply:
-    """The conversations that one is no longer in, and until when one could read them; they can't be read any more."""
+    """Return the conversations that the caller has left, and when; they can't be read any more."""
     person = call.person()
     since = moment_of(call.arg("sinceDate"))
     state = call.state
@@ -72,29 +94,57 @@ def get(call: Call) -> Reply:
     """One conversation."""
     person = call.person()
     room = room_of(call, person, call.path["id"])
-    participants = call.arg("includeParticipants") == "true" or call.arg("participantsLimit") is not None
+    participants = (
+        call.arg("includeParticipants") == "true"
+        or call.arg("participantAckFilter") is not None
+        or call.arg("participantsLimit") not in (None, "0")
+    )
     shown = latest(call, person, room, limit_of(call, "activitiesLimit", 0, 100))
-    return Reply(200, conversation_json(call.cloud, room, call.base, participants=participants, activities=shown))
+    if person.id not in room.key_known:
+        room.key_known = [*room.key_known, person.id]
+    found = conversation_json(
+        call.cloud,
+        room,
+        call.base,
+        person,
+        participants=participants,
+        activities=shown,
+        computed_title=call.arg("computeTitleIfEmpty") == "true",
+    )
+    return Reply(200, found)
+
+
+def heal(call: Call) -> Reply:
+    """Ask for a new key (`resetKey=true`): the next message needs one."""
+    person = call.person()
+    room = room_of(call, person, call.path["id"])
+    room.rotate = room.rotate or call.arg("resetKey") == "true"
+    return Reply(200, conversation_json(call.cloud, room, call.base, person))
 
 
 def with_person(call: Call) -> Reply:
-    """The direct conversation with somebody."""
+    """Return the direct conversation with a person."""
     person = call.person()
     other = call.state.people.get(call.path["personId"].lower())
+    if other is not None and other.deleted and call.arg("includeConvWithDeletedUserUUID") != "true":
+        other = None
     room = direct_room(call, person, other) if other is not None else None
     if room is None:
         raise Problem(404, "There is no direct conversation with this person.")
-    return Reply(200, conversation_json(call.cloud, room, call.base, participants=True))
+    return Reply(200, conversation_json(call.cloud, room, call.base, person, participants=True))
 
 
 def create(call: Call) -> Reply:
-    """A new conversation, with the key that the client made and bound."""
+    """Create a conversation with the key that the client made and bound."""
     person = call.person()
     body = call.json()
     people = _people(call, body, person)
-    named = bool(body.get("displayName")) or call.arg("forceCreate") == "true"
-    direct = "ONE_ON_ONE" in (body.get("tags") or ()) or (len(people) == 2 and not named)
-    if direct and len(people) == 2:
+    given = body.get("tags")
+    tags = [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
+    direct = "ONE_ON_ONE" in tags
+    if direct and len(people) != 2:
+        raise Problem(400, "A direct conversation has two participants.")
+    if direct:
         existing = direct_room(call, person, people[1])
         if existing is not None:
             raise Problem(409, "There is a direct conversation already.")
@@ -106,27 +156,32 @@ def create(call: Call) -> Reply:
         sealed_answer, answer = cloud.kms.relay(person.id, body["kmsMessage"])
         if answer.get("status", 500) >= 400:
             refuse_sealed(call, person, body["kmsMessage"], answer)
-    title = ""
-    if body.get("displayName"):
-        try:
-            title = cloud.kms.cipher(str(key_url)).open(body["displayName"]).decode()
-        except (LookupError, BadTokenError, UnicodeDecodeError):
-            raise Problem(400, "The title can't be opened with the key that is named.") from None
+    title = _opened(call, key_url, body.get("displayName")) or ""
+    first = [each for each in items_of(body.get("activities")) if each.get("verb") in ("post", "favorite")]
+    said = [_said(call, key_url, each) for each in first if each["verb"] == "post"]
     room = make_room(cloud, person, title or people[-1].display_name, type="direct" if direct else "group")
     for other in people[1:]:
         join(cloud, room, other)
     resource = answer.get("resource")
     if isinstance(key_url, str) and isinstance(resource, dict):
         room.key_uri, room.resource_uri = key_url, str(resource["uri"])
+    room.tags = [each for each in tags if each not in _SYSTEM_TAGS]
+    if any(each["verb"] == "favorite" for each in first) or "FAVORITE" in tags:
+        change_tags(call.state.memberships[f"{person.id}:{room.id}"], ["FAVORITE"], "favorite")
     tell(call, "rooms", "created", room_json(room, call.state, person), person, room)
-    made = conversation_json(cloud, room, call.base, participants=True)
+    for text, html in said:
+        message = new_message(call, person, room, {})
+        message.text, message.html = text, html
+        save(call, person, room, message)
+    shown = latest(call, person, room, 10)
+    made = conversation_json(cloud, room, call.base, person, participants=True, activities=shown)
     if sealed_answer is not None:
         made["kmsMessage"] = sealed_answer
     return Reply(201, made)
 
 
 def typing(call: Call) -> Reply:
-    """Tell the others that somebody types, or has stopped."""
+    """Tell the others that a person types, or has stopped."""
     from webex.emulator.conversation.render import person_json
 
     person = call.person()
@@ -144,17 +199,39 @@ def typing(call: Call) -> Reply:
 def _people(call: Call, body: dict[str, Any], person: Person) -> list[Person]:
     """Who is named in the activities of a new conversation, the caller first."""
     found = [person.id]
-    listed = [*((body.get("participants") or {}).get("items") or ())]
-    for activity in (body.get("activities") or {}).get("items") or ():
-        if isinstance(activity, dict) and activity.get("verb") == "add":
-            listed.append(activity.get("object") or {})
+    listed = items_of(body.get("participants"))
+    for activity in items_of(body.get("activities")):
+        if activity.get("verb") == "add" and isinstance(activity.get("object"), dict):
+            listed.append(activity["object"])
     for entry in listed:
         name = str(entry.get("entryUUID") or entry.get("id") or "").lower()
-        if name not in call.state.people:
+        if name not in call.state.people or call.state.people[name].deleted:
+            if "true" in (call.arg("forceCreate"), call.arg("allowPartialCreation")):
+                continue
             raise Problem(404, "A participant was not found.")
         if name not in found:
             found.append(name)
     return [call.state.people[each] for each in found]
+
+
+def _opened(call: Call, key_url: Any, text: Any) -> str | None:
+    if not text:
+        return None
+    try:
+        return call.cloud.kms.cipher(str(key_url)).open(text).decode()
+    except (LookupError, BadTokenError, UnicodeDecodeError, TypeError, AttributeError):
+        raise Problem(400, "A text can't be opened with the key that is named.") from None
+
+
+def _said(call: Call, key_url: Any, activity: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Decrypt the text and the HTML of a message that comes with a new conversation."""
+    content = activity.get("object")
+    content = content if isinstance(content, dict) else {}
+    url = activity.get("encryptionKeyUrl") or key_url
+    text, html = (_opened(call, url, content.get(name)) for name in ("displayName", "content"))
+    if not text:
+        raise Problem(400, "A post has a displayName.")
+    return text, html
 
 
 def _latest(call: Call, room: Room) -> float:

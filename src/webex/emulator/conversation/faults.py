@@ -47,31 +47,38 @@ def strikes(faults: ConversationFaults, name: str) -> bool:
     return True
 
 
-def damage(faults: ConversationFaults, activity: dict[str, Any]) -> None:
-    """Spoil an activity that is about to be pushed, in place."""
+def damage(faults: ConversationFaults, activity: dict[str, Any]) -> bool:
+    """Spoil an activity that is about to be pushed, in place; tells whether it did."""
+    if "encryptionKeyUrl" not in activity:
+        return False
     content = activity["object"]
     texts = [name for name in _SEALED if isinstance(content.get(name), str)]
-    if "encryptionKeyUrl" not in activity:
-        return
+    files = [file for file in (content.get("files") or {}).get("items", ()) if "scr" in file]
+    struck = False
     if texts and strikes(faults, "changed_text"):
         content |= {name: _changed(content[name]) for name in texts}
+        struck = True
     if texts and strikes(faults, "cut_text"):
         content |= {name: content[name][:-12] for name in texts}
-    files = [file for file in (content.get("files") or {}).get("items", ()) if "scr" in file]
+        struck = True
     if files and strikes(faults, "changed_scr"):
         for file in files:
             file["scr"] = _changed(file["scr"])
+        struck = True
     if strikes(faults, "unknown_key"):
         key = activity["encryptionKeyUrl"].rpartition("/")[0]
         activity["encryptionKeyUrl"] = f"{key}/00000000-0000-4000-8000-000000000000"
+        struck = True
     if strikes(faults, "no_key"):
         del activity["encryptionKeyUrl"]
         for name in ("defaultActivityEncryptionKeyUrl", "kmsResourceObjectUrl"):
             activity.get("target", {}).pop(name, None)
+        struck = True
+    return struck
 
 
 def spoilt(faults: ConversationFaults, data: bytes) -> bytes:
-    """The sealed bytes of a file, as a client gets them."""
+    """Return the encrypted bytes of a file, as a client gets them."""
     if data and strikes(faults, "changed_file"):
         return bytes([data[0] ^ 1]) + data[1:]
     if data and strikes(faults, "cut_file"):
@@ -80,7 +87,7 @@ def spoilt(faults: ConversationFaults, data: bytes) -> bytes:
 
 
 def refusal(faults: ConversationFaults, room: Room) -> tuple[int, int, str] | None:
-    """The status, code and words for a sealed activity that is not taken."""
+    """Return status, code and text for an encrypted activity that is refused."""
     if strikes(faults, "rotate"):
         room.rotate = True
     if strikes(faults, "rotated"):

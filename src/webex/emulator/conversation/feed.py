@@ -1,4 +1,4 @@
-"""Whatever changes in the cloud becomes an activity: kept for history, and pushed to who may hear of it."""
+"""Whatever changes in the cloud becomes an activity: kept for history, and pushed to those who may see it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from webex.emulator.cloud import Cloud
-    from webex.emulator.state import Message, Person, Room
+    from webex.emulator.state import Message, Person, Room, State
     from webex.emulator.wire import Change
 
 
@@ -26,11 +26,9 @@ class Feed:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self.faults = ConversationFaults()
+        self.faults: ConversationFaults = ConversationFaults()
         self._client_temp_id: str | None = None
         self._last: Activity | None = None
-        self._locked: dict[str, bool] = {}
-        cloud.on_replaced(self._locked.clear)
 
     def set_faults(self, **changes: Any) -> dict[str, Any]:
         """Change faults by name; gives all of them. See `ConversationFaults`."""
@@ -42,7 +40,7 @@ class Feed:
         self.faults = ConversationFaults()
 
     def end_scan(self, message_id: str, result: str = "clean") -> Activity:
-        """The scan of a message's files ends: `clean`, `infected` or `unscannable`. Its room is told (`update`)."""
+        """End the scan of a message's files: `clean`, `infected` or `unscannable`. The room gets an `update`."""
         if result not in ("clean", "infected", "unscannable"):
             raise ValueError(f"A scan ends clean, infected or unscannable, not {result!r}.")
         with self._cloud.lock:
@@ -53,7 +51,7 @@ class Feed:
             for file_id in message.files:
                 state.files[file_id].scan, state.files[file_id].scan_until = result, None
             names = [*message.mentioned_people, *message.mentioned_groups]
-            content = {**message_content(message), "id": message.id}
+            content = {**message_content(message, state), "id": message.id}
             return self.record(
                 "update", state.rooms[message.room_id], message.person_id, content, sealed=True, mentions=names
             )
@@ -66,7 +64,7 @@ class Feed:
             with self._cloud.lock:
                 made(change, room)
 
-    def on_behalf(self, body: Mapping[str, Any], work: Callable[[], None]) -> Activity | None:
+    def on_behalf(self, body: Mapping[str, Any], work: Callable[[], object]) -> Activity | None:
         """Do what a client's activity asks for: the activity that came of it, with the client's own id."""
         given = body.get("clientTempId")
         self._last, self._client_temp_id = None, str(given) if given else None
@@ -93,7 +91,7 @@ class Feed:
         """Keep an activity and push it."""
         cloud, state = self._cloud, self._cloud.state
         activity = Activity(
-            id=id or cloud.new_uuid(),
+            id=id or cloud.new_time_uuid(),
             room_id=room.id,
             verb=verb,
             actor_id=actor_id,
@@ -110,11 +108,16 @@ class Feed:
         state.activities[activity.id] = activity
         state.room_activities.setdefault(room.id, []).append(activity.id)
         self._last = activity
-        hearers = self.hearers(activity)
-        if hearers:
-            shown = activity_json(cloud, activity, cloud.url)
-            damage(self.faults, shown)
-            cloud.mercury.push(hearers, {"eventType": "conversation.activity", "activity": shown})
+        if not activity.only and verb != "acknowledge":
+            see(state, activity, actor_id)
+        recipients = self.recipients(activity)
+        if recipients:
+            bases = cloud.mercury.bases(recipients)
+            shown = {base: activity_json(cloud, activity, base) for base in bases}
+            if damage(self.faults, first := shown[bases[0]]):
+                shown = dict.fromkeys(bases, first)
+            events = {base: {"eventType": "conversation.activity", "activity": each} for base, each in shown.items()}
+            cloud.mercury.push_by_base(recipients, events)
         return activity
 
     def take_back(self, activity_id: str, person: Person, room: Room) -> bool:
@@ -126,19 +129,20 @@ class Feed:
             raise Problem(403, "Only who reacted may take it back.")
         activity.verb, activity.key_uri = "tombstone", None
         activity.content = {"objectType": "activity", "id": activity.id}
-        self.record("delete", room, person.id, dict(activity.content))
+        gone = {**activity.content, "verb": "tombstone", "parent": activity.parent}
+        self.record("delete", room, person.id, gone)
         return True
 
-    def hearers(self, activity: Activity) -> list[str]:
-        """Who hears of an activity: the members, bots only of what names them, or whom it is for."""
+    def recipients(self, activity: Activity) -> list[str]:
+        """Return who gets an activity: the members, bots only what mentions them, or those it is for."""
         state = self._cloud.state
         if activity.only:
             return list(activity.only)
         members = [m.person_id for m in state.memberships.values() if m.room_id == activity.room_id]
-        return [each for each in members if self.may_hear(state.people[each], activity)]
+        return [each for each in members if self.may_receive(state.people[each], activity)]
 
-    def may_hear(self, person: Person, activity: Activity) -> bool:
-        """The rule for bots: in a group room only messages that name them, or are theirs."""
+    def may_receive(self, person: Person, activity: Activity) -> bool:
+        """Return whether an account receives a message: a bot in a group room only mentions of it, and its own."""
         if activity.only and person.id not in activity.only:
             return False
         if person.kind != "bot" or "ONE_ON_ONE" in activity.tags or activity.mentions is None:
@@ -175,7 +179,7 @@ class Feed:
             verb,
             room,
             message.person_id,
-            message_content(message),
+            message_content(message, self._cloud.state),
             id=id,
             parent=parent,
             sealed=True,
@@ -201,12 +205,12 @@ class Feed:
 
     def _rooms_created(self, change: Change, room: Room) -> None:
         members = [m.person_id for m in self._cloud.state.memberships.values() if m.room_id == room.id]
-        self._locked[room.id] = room.is_locked
         self.record("create", room, change.actor_id, _conversation(room, members), sealed=True)
 
     def _rooms_updated(self, change: Change, room: Room) -> None:
-        was = self._locked.get(room.id, False)
-        self._locked[room.id] = room.is_locked
+        state = self._cloud.state
+        before = state.room_activities.get(room.id)
+        was = "LOCKED" in state.activities[before[-1]].tags if before else False
         verb = "update" if was == room.is_locked else ("lock" if room.is_locked else "unlock")
         self.record(verb, room, change.actor_id, _conversation(room, ()), sealed=True)
 
@@ -258,7 +262,7 @@ class Feed:
         action_id = parse_id(str(change.data["id"])).id
         action = self._cloud.state.attachment_actions[action_id]
         message = self._cloud.state.messages.get(action.message_id)
-        hearers = [action.person_id] if message is None else list({action.person_id, message.person_id})
+        recipients = [action.person_id] if message is None else list({action.person_id, message.person_id})
         self.record(
             "cardAction",
             room,
@@ -267,12 +271,12 @@ class Feed:
             id=action.id,
             parent={"id": action.message_id, "type": "cardAction"},
             sealed=True,
-            only=hearers,
+            only=recipients,
         )
 
 
-def message_content(message: Message) -> dict[str, Any]:
-    """A message as the object of its activity, in the clear."""
+def message_content(message: Message, state: State) -> dict[str, Any]:
+    """Return a message as the object of its activity, not encrypted."""
     content: dict[str, Any] = {"objectType": "content" if message.files else "comment"}
     if message.text:
         content["displayName"] = message.text
@@ -289,8 +293,17 @@ def message_content(message: Message) -> dict[str, Any]:
         content["cards"] = [each.get("content") for each in message.attachments]
     if message.files:
         content["files"] = list(message.files)
-        content["contentCategory"] = "documents"
+        kinds = {state.files[each].content_type.partition("/")[0] for each in message.files if each in state.files}
+        category = {"image": "images", "video": "videos"}.get(kinds.pop() if len(kinds) == 1 else "", "documents")
+        content["contentCategory"] = category
     return content
+
+
+def see(state: State, activity: Activity, person_id: str) -> None:
+    """Note that a member has seen an activity, and so all before it."""
+    membership = state.memberships.get(f"{person_id}:{activity.room_id}")
+    if membership is not None and (membership.last_seen is None or membership.last_seen <= activity.published):
+        membership.last_seen_id, membership.last_seen = activity.id, activity.published
 
 
 def _conversation(room: Room, people: Iterable[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Activities, conversations and people as the conversation service writes them (realtime-protocol §5.2)."""
+"""Activities, conversations and people as the conversation service writes them (conversations §2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from webex.emulator.clock import iso
 
 if TYPE_CHECKING:
     from webex.emulator.cloud import Cloud
-    from webex.emulator.state import Activity, Person, Room
+    from webex.emulator.state import Activity, Membership, Person, Room
     from webex.encryption.jose import Cipher
 
 _SCANS = {"clean": "safe", "scanning": "evaluating", "infected": "infected", "unscannable": "unchecked"}
@@ -18,13 +18,13 @@ _KINDS = {"person": "PERSON", "bot": "BOT"}
 
 
 def conversation_url(base: str, room_id: str) -> str:
-    """The address of a conversation."""
+    """Return the address of a conversation."""
     return f"{base}/conversation/api/v1/conversations/{room_id}"
 
 
 def tags_of(room: Room) -> list[str]:
-    """The tags of a conversation."""
-    tags = ["ONE_ON_ONE"] if room.type == "direct" else []
+    """Return the tags of a conversation."""
+    tags = [*room.tags, *(["ONE_ON_ONE"] if room.type == "direct" else [])]
     if room.is_locked:
         tags.append("LOCKED")
     if room.is_announcement_only:
@@ -35,7 +35,7 @@ def tags_of(room: Room) -> list[str]:
 
 
 def person_json(cloud: Cloud, person: Person, room_id: str | None = None) -> dict[str, Any]:
-    """A person; with a room, also what they are in it."""
+    """Return a person; with a room, also the role in it."""
     data: dict[str, Any] = {
         "objectType": "person",
         "id": person.id,
@@ -52,14 +52,24 @@ def person_json(cloud: Cloud, person: Person, room_id: str | None = None) -> dic
         data["roomProperties"] = properties
         if membership.last_seen_id is not None:
             properties["lastSeenActivityUUID"] = membership.last_seen_id
+        if membership.last_seen is not None:
+            data["lastSeenActivityDate"] = properties["lastSeenActivityDate"] = iso(membership.last_seen)
     return data
 
 
 def conversation_json(
-    cloud: Cloud, room: Room, base: str, *, participants: bool = False, activities: list[Any] | None = None
+    cloud: Cloud,
+    room: Room,
+    base: str,
+    viewer: Person | None = None,
+    *,
+    participants: bool = False,
+    activities: list[Any] | None = None,
+    computed_title: bool = False,
 ) -> dict[str, Any]:
-    """A conversation; its title is sealed."""
+    """Return a conversation with the caller's tags and read status; its title is encrypted, a computed one is not."""
     state = cloud.state
+    own = state.memberships.get(f"{viewer.id}:{room.id}") if viewer is not None else None
     key = cloud.kms.room_key(room)
     people = [m.person_id for m in state.memberships.values() if m.room_id == room.id] if participants else []
     data: dict[str, Any] = {
@@ -70,7 +80,7 @@ def conversation_json(
         "lastRelevantActivityDate": iso(room.last_activity),
         "lastReadableActivityDate": iso(room.last_activity),
         "creatorUUID": room.creator_id,
-        "tags": tags_of(room),
+        "tags": [*(personal_tags(own) if own is not None else ()), *tags_of(room)],
         "defaultActivityEncryptionKeyUrl": key.uri,
         "encryptionKeyUrl": key.uri,
         "kmsResourceObjectUrl": key.resource_uri,
@@ -79,11 +89,26 @@ def conversation_json(
     }
     if room.type == "group":
         data["displayName"] = cloud.kms.cipher(key.uri).seal(room.title.encode())
+    elif computed_title:
+        others = [m.person_id for m in state.memberships.values() if m.room_id == room.id and m is not own]
+        data["computedTitle"] = ", ".join(state.people[each].display_name for each in others)
+    if own is not None and own.last_seen is not None:
+        data["lastSeenActivityDate"] = iso(own.last_seen)
+        data["lastSeenActivityUUID"] = own.last_seen_id
+    if room.avatar is not None:
+        item = _file(cloud, room.avatar, cloud.kms.cipher(key.uri), base)
+        data["avatar"] = {"objectType": "content", "files": {"items": [item]}}
+        data["avatarEncryptionKeyUrl"] = key.uri
     return data
 
 
+def personal_tags(membership: Membership) -> list[str]:
+    """Return the tags that a conversation has for one member alone."""
+    return [*membership.tags, *(["HIDDEN"] if membership.is_room_hidden else [])]
+
+
 def activity_json(cloud: Cloud, activity: Activity, base: str) -> dict[str, Any]:
-    """An activity, sealed under its key."""
+    """Return an activity, encrypted under its key."""
     state = cloud.state
     cipher = cloud.kms.cipher(activity.key_uri) if activity.key_uri is not None else None
     actor = state.people[activity.actor_id]
@@ -151,8 +176,20 @@ def _file(cloud: Cloud, file_id: str, cipher: Cipher, base: str) -> dict[str, An
     seal = seal_of(file)
     scanned = file.scan == "scanning" and (file.scan_until or 0.0) <= cloud.now()
     loc = f"{base}/files/api/v1/contents/{file.id}"
+    preview = {}
+    if file.preview is not None:
+        at = f"{loc}/image"
+        preview["image"] = {
+            "objectType": "image",
+            "url": at,
+            "width": file.preview.width,
+            "height": file.preview.height,
+            "mimeType": "image/png",
+            "scr": cipher.seal(msgspec.json.encode({**file.preview.scr, "loc": at})),
+        }
     scr = {"enc": "A256GCM", "key": seal["key"], "iv": seal["iv"], "aad": seal["aad"], "loc": loc, "tag": seal["tag"]}
     return {
+        **preview,
         "objectType": "file",
         "displayName": cipher.seal(file.name.encode()),
         "fileSize": file.size,

@@ -25,13 +25,13 @@ def seal_of(file: StoredFile) -> dict[str, str]:
 
 
 def ciphertext(file: StoredFile) -> bytes:
-    """The bytes that the file service serves: as long as the file."""
+    """Return the bytes that the file service serves: as long as the file."""
     seal_of(file)
     return _encrypted(file)[:-16]
 
 
 def plaintext(data: bytes, scr: dict[str, Any]) -> bytes:
-    """The file behind ciphertext and SCR; 400 when they do not fit."""
+    """Decrypt a file with its SCR; 400 when they do not fit."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

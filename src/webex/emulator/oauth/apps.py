@@ -13,10 +13,11 @@ import msgspec
 from webex.emulator.oauth.people import app_account, guest_account
 from webex.emulator.oauth.token_endpoint import token_reply
 from webex.emulator.state import Integration
-from webex.emulator.wire import Call, Problem, Reply
+from webex.emulator.wire import Call, Change, Problem, Reply
 from webex.ids import base64url_decode, is_uuid, parse_id, to_hydra_id, to_uuid
 
 if TYPE_CHECKING:
+    from webex.emulator.cloud import Cloud
     from webex.emulator.routing import RouteTable
 
 
@@ -29,7 +30,7 @@ def routes(table: RouteTable) -> None:
 
 
 def service_app_token(call: Call) -> Reply:
-    """A token of a service app in one organization."""
+    """Issue a token of a service app in one organization."""
     call.person("spark:applications_token")
     body = call.json()
     client_id, secret, org = (_text(body, name) for name in ("clientId", "clientSecret", "targetOrgId"))
@@ -42,7 +43,7 @@ def service_app_token(call: Call) -> Reply:
         org_id = to_uuid(org)
     except ValueError:
         raise Problem(400, "targetOrgId is not an organization id.") from None
-    if org_id not in call.state.orgs:
+    if org_id not in call.state.orgs or org_id in client.deauthorized:
         raise Problem(404, "The organization does not exist or has not authorized this service app.")
     tokens = call.cloud.tokens
     person = app_account(call.cloud, client, org_id)
@@ -54,8 +55,44 @@ def service_app_token(call: Call) -> Reply:
     return token_reply(answer)
 
 
+def authorize(cloud: Cloud, client_id: str, org_id: str, actor_id: str) -> None:
+    """Authorize, as an administrator, a service app for the organization; webhooks are told."""
+    client = _service_app(cloud, client_id)
+    if org_id in client.deauthorized:
+        client.deauthorized.remove(org_id)
+    cloud.publish(_told(client, "authorized", org_id, actor_id))
+
+
+def deauthorize(cloud: Cloud, client_id: str, org_id: str, actor_id: str) -> int:
+    """Take that back, as an administrator: its tokens die, and webhooks are told. Gives how many tokens there were."""
+    client = _service_app(cloud, client_id)
+    if org_id not in client.deauthorized:
+        client.deauthorized.append(org_id)
+    ended = cloud.tokens.end_consent(app_account(cloud, client, org_id).id, client_id)
+    cloud.publish(_told(client, "deauthorized", org_id, actor_id))
+    return ended
+
+
+def _service_app(cloud: Cloud, client_id: str) -> Integration:
+    client = cloud.state.integrations.get(client_id)
+    if client is None or client.kind != "service_app":
+        raise LookupError(f"There is no service app {client_id!r}.")
+    return client
+
+
+def _told(client: Integration, event: str, org_id: str, actor_id: str) -> Change:
+    data = {
+        "id": to_hydra_id("APPLICATION", client.client_id),
+        "friendlyName": client.name,
+        "orgId": to_hydra_id("ORGANIZATION", org_id),
+        "trainSiteNames": [],
+        "adminTrainSiteNames": [],
+    }
+    return Change("serviceApp", event, data, actor_id, org_id, app_id=client.client_id)
+
+
 def guest_token(call: Call) -> Reply:
-    """A guest, new or known by its subject, with a token; older tokens of the guest stay valid."""
+    """Issue a token for a guest, new or known by its subject; older tokens of the guest stay valid."""
     issuer = call.person("guest-issuer:write")
     body = call.json()
     subject, display_name = _text(body, "subject"), _text(body, "displayName")
@@ -82,7 +119,7 @@ def guest_count(call: Call) -> Reply:
 
 
 def jwt_login(call: Call) -> Reply:
-    """A guest's token for a JWT signed with the guest issuer's secret (core-behaviour §2.13)."""
+    """Issue a guest's token for a JWT signed with the guest issuer's secret (oauth §4.7)."""
     text = call.headers.get("authorization", "")
     kind, _, rest = text.partition(" ")
     claims, issuer = _verified(call, rest if kind.lower() == "bearer" else text)

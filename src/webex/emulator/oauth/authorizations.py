@@ -57,7 +57,7 @@ def logout(call: Call) -> Reply:
 
 
 def logout_page(call: Call) -> Reply:
-    """The browser's way out: `?goto=…&token=…&cisService=…` (core-behaviour §2.15)."""
+    """Sign the browser out: `?goto=…&token=…&cisService=…` (oauth §6)."""
     from webex.emulator.pages import render
 
     if call.arg("token"):
@@ -104,7 +104,7 @@ def _end_grant(call: Call, value: str) -> None:
 
 
 def list_authorizations(call: Call) -> Reply:
-    """The live tokens of an account, by app."""
+    """List the live tokens of an account, by app."""
     person = _whose(call, "identity:tokens_read")
     now = call.cloud.now()
     items = [

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PATHS: Final = ("/v1/authorize", "/idb/oauth2/v1/authorize")
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_REGISTER: Final = "Register it: in the console under Apps, with add_integration, or with redirectUris in a seed."
 _ONCE: Final = (
     *("client_id", "redirect_uri", "response_type", "scope", "state"),
     *("code_challenge", "code_challenge_method", "nonce", "login_hint", "prompt"),
@@ -50,18 +51,21 @@ class AuthorizeRequest:
 
     @property
     def state(self) -> str | None:
+        """Return the caller's state."""
         return self.params.get("state")
 
     @property
     def scopes(self) -> list[str]:
+        """Return the scopes asked for."""
         return split_scopes(self.params.get("scope", ""))
 
     @property
     def prompt(self) -> list[str]:
+        """Return the words of `prompt`."""
         return self.params.get("prompt", "").split()
 
     def back(self, **answer: str | None) -> str:
-        """The URL that takes the browser back to the app; `state` goes with it untouched."""
+        """Return the URL that takes the browser back to the app; `state` goes with it untouched."""
         parts = urlsplit(self.redirect_uri)
         given = {name: value for name, value in {**answer, "state": self.state}.items() if value is not None}
         query = "&".join(text for text in (parts.query, urlencode(given)) if text)
@@ -73,7 +77,7 @@ class RedirectError(Exception):
 
     def __init__(self, request: AuthorizeRequest, error: str, description: str) -> None:
         super().__init__(description)
-        self.location = request.back(error=error, error_description=description)
+        self.location: str = request.back(error=error, error_description=description)
         self.error = error
 
 
@@ -90,7 +94,9 @@ def parse(cloud: Cloud, query: dict[str, list[str]]) -> AuthorizeRequest:
     redirect_uri = params.get("redirect_uri") or (client.redirect_uris[0] if len(client.redirect_uris) == 1 else "")
     if len(query.get("redirect_uri", [""])) > 1 or not redirect_uri_fits(client, redirect_uri):
         known = ", ".join(client.redirect_uris)
-        raise OAuthProblem("invalid_request", f"redirect_uri {redirect_uri!r} is not one of the app's: {known}.")
+        raise OAuthProblem(
+            "invalid_request", f"redirect_uri {redirect_uri!r} is not one of the app's: {known}. {_REGISTER}"
+        )
     request = AuthorizeRequest(client, redirect_uri, params)
     for name in _ONCE:
         if len(query.get(name, ())) > 1:
@@ -136,7 +142,7 @@ def _check_challenge(request: AuthorizeRequest) -> None:
 
 
 def approve(cloud: Cloud, request: AuthorizeRequest, person: Person, scopes: list[str] | None = None) -> str:
-    """The person says yes: the URL to go back to, with a code. `scopes`: grant only these of those asked for."""
+    """Grant the consent, and return the URL to go back to, with a code. `scopes`: grant only these."""
     asked = request.scopes if scopes is None else [scope for scope in request.scopes if scope in scopes]
     granted = grantable(person, asked)
     if not granted:
@@ -158,12 +164,12 @@ def approve(cloud: Cloud, request: AuthorizeRequest, person: Person, scopes: lis
 
 
 def deny(request: AuthorizeRequest) -> str:
-    """The person says no."""
+    """Deny the consent."""
     return request.back(error="access_denied", error_description="The person did not allow it.")
 
 
 def show(call: Call) -> Reply:
-    """Answer the app's redirect: the user picker, or the consent page when `login_hint` names somebody."""
+    """Answer the app's redirect: the user picker, or the consent page when `login_hint` names a person."""
     return _page(call, call.query, user=None, decision=None)
 
 
@@ -176,7 +182,7 @@ def submit(call: Call) -> Reply:
 
 
 def check_own_form(call: Call) -> None:
-    """A form that another site made the browser send is refused."""
+    """Refuse a form that another site made the browser send."""
     origin = call.headers.get("origin")
     if (origin is not None and origin != call.base) or call.headers.get("sec-fetch-site") == "cross-site":
         raise Problem(403, "This form was not sent from the emulator's own page.")
@@ -205,10 +211,10 @@ def _page(call: Call, query: dict[str, list[str]], *, user: str | None, decision
 
 
 def _without_asking(cloud: Cloud, request: AuthorizeRequest) -> str:
-    """`prompt=none` (OpenID Connect Core §3.1.2.1): only somebody who said yes before, and is named."""
+    """`prompt=none` (OpenID Connect Core §3.1.2.1): only a person who is named and gave the consent before."""
     person = find_person(cloud.state, request.params.get("login_hint", ""))
     if person is None:
-        return request.back(error="login_required", error_description="Nobody is signed in.")
+        return request.back(error="login_required", error_description="No user is signed in.")
     given = {
         scope
         for grant in cloud.state.grants.values()
@@ -249,7 +255,7 @@ def _shared(call: Call, request: AuthorizeRequest) -> dict[str, Any]:
 
 
 def sign_in(cloud: Cloud, login_url: str, person: Person, *, deny_it: bool, scopes: list[str] | None) -> str:
-    """What a browser would end up with that opens a login URL and answers its pages: the URL of the app."""
+    """Open a login URL and answer its pages, as a browser would; return the URL of the app."""
     parts = urlsplit(login_url)
     if parts.path not in PATHS:
         raise ValueError(f"{parts.scheme}://{parts.netloc}{parts.path} is not an authorize URL of this emulator.")

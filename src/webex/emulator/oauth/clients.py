@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def authenticate(call: Call, form: dict[str, str], *, public: bool = True) -> Integration:
-    """The app that calls, by HTTP Basic or by form fields; 401 `invalid_client` otherwise.
+    """Authenticate the calling app by HTTP Basic or by form fields; 401 `invalid_client` otherwise.
 
     `public`: whether an app without a secret may use this endpoint.
     """
@@ -88,17 +88,17 @@ def redirect_uri_fits(client: Integration, uri: str) -> bool:
 
 
 def split_scopes(text: str) -> list[str]:
-    """The scopes of a space-separated text, each once, in their order."""
+    """Split a space-separated text into scopes, each once, in order."""
     return list(dict.fromkeys(text.split()))
 
 
 def unknown_scopes(client: Integration, scopes: list[str]) -> list[str]:
-    """The scopes that an app was not registered for. `spark:kms` belongs to every app."""
+    """Return the scopes that an app was not registered for. `spark:kms` belongs to every app."""
     return [scope for scope in scopes if scope != "spark:kms" and scope not in client.scopes]
 
 
 def grantable(person: Person, scopes: list[str]) -> list[str]:
-    """The scopes that this person is able to give: administrators' scopes only by administrators."""
+    """Return the scopes that this person is able to give: administrators' scopes only by administrators."""
     return [scope for scope in scopes if _may_give(person, scope)]
 
 
@@ -111,7 +111,7 @@ def _may_give(person: Person, scope: str) -> bool:
 
 
 def find_person(state: State, name: str) -> Person | None:
-    """A person by UUID, email address, or the part of the address before `@`."""
+    """Return a person by UUID, email address, or the part of the address before `@`."""
     person = state.people.get(name)
     if person is None:
         wanted = name.lower()

@@ -80,7 +80,7 @@ def token(call: Call) -> Reply:
 
 
 def redeem(call: Call, form: dict[str, str]) -> dict[str, Any]:
-    """The tokens of an approved device code; RFC 8628 §3.5 otherwise."""
+    """Return the tokens of an approved device code; an error of RFC 8628 §3.5 otherwise."""
     client = authenticate(call, form)
     cloud = call.cloud
     now = cloud.now()
@@ -115,7 +115,7 @@ def redeem(call: Call, form: dict[str, str]) -> dict[str, Any]:
 
 
 def pending(cloud: Cloud, user_code: str) -> DeviceCode | None:
-    """The sign-in that waits under a user code; case, spaces and hyphens make no difference."""
+    """Return the sign-in that waits under a user code; case, spaces and hyphens make no difference."""
     wanted = "".join(character for character in user_code.upper() if character.isalpha())
     for code in cloud.state.device_codes.values():
         if code.user_code == wanted and code.status == "pending" and code.expires > cloud.now():
@@ -124,7 +124,7 @@ def pending(cloud: Cloud, user_code: str) -> DeviceCode | None:
 
 
 def decide(code: DeviceCode, person: Person | None) -> None:
-    """The person approves, or (None) denies."""
+    """Approve as a person, or (None) deny."""
     if person is None:
         code.status = "denied"
         return
@@ -133,7 +133,7 @@ def decide(code: DeviceCode, person: Person | None) -> None:
 
 
 def show(call: Call) -> Reply:
-    """The page where the person types the code; with `userCode` it goes on at once."""
+    """Show the page for the code; with `userCode` go on at once."""
     return _page(call, call.arg("userCode"), user=None, decision=None)
 
 

@@ -70,7 +70,7 @@ def discovery(call: Call) -> Reply:
 
 
 def jwks(call: Call) -> Reply:
-    """The public key that ID tokens are signed with (RFC 7517 §5)."""
+    """Return the public key that ID tokens are signed with (RFC 7517 §5)."""
     return Reply(200, {"keys": [{**_key().as_dict(private=False), "use": "sig", "alg": "RS256"}]})
 
 
@@ -84,7 +84,7 @@ def userinfo(call: Call) -> Reply:
 
 
 def id_token(call: Call, person: Person, client_id: str, token: Token, nonce: str | None = None) -> str:
-    """A signed statement for an app of who signed in (OpenID Connect Core §2)."""
+    """Make the ID token of a sign-in (OpenID Connect Core §2)."""
     from joserfc import jwt
 
     now = int(call.cloud.now())

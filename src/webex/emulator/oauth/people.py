@@ -15,12 +15,12 @@ _NAMESPACE: Final = uuid.UUID(ORG_ID)
 
 
 def app_account(cloud: Cloud, client: Integration, org_id: str = ORG_ID) -> Person:
-    """The account as which a service app (or an app with its own credentials) acts in an organization."""
+    """Return the account as which a service app (or an app with its own credentials) acts in an organization."""
     return _account(cloud, f"app:{client.client_id}:{org_id}", org_id, client.name, "appuser")
 
 
 def guest_account(cloud: Cloud, issuer: str, subject: str, display_name: str) -> Person:
-    """The guest whom an issuer calls by this subject; the display name is the latest that was given."""
+    """Return the guest that an issuer names by this subject; the display name is the latest that was given."""
     person = _account(cloud, f"guest:{issuer}:{subject}", ORG_ID, display_name, "guest")
     person.display_name = display_name
     return person

@@ -41,7 +41,7 @@ class Tokens:
         kind: str = "access",
         lifetime: float | None = None,
     ) -> Token:
-        """A new access token; the account's oldest make room when it has too many."""
+        """Issue an access token; remove the account's oldest when it has too many."""
         cloud = self._cloud
         now = cloud.now()
         lifetime = cloud.settings.access_token_lifetime if lifetime is None else lifetime
@@ -64,7 +64,7 @@ class Tokens:
     def issue_refresh(
         self, token: Token, *, parent: RefreshToken | None = None, expires: float | None = None
     ) -> RefreshToken:
-        """A new refresh token beside an access token."""
+        """Issue a refresh token beside an access token."""
         cloud = self._cloud
         now = cloud.now()
         refresh = RefreshToken(
@@ -82,7 +82,7 @@ class Tokens:
         return refresh
 
     def refresh(self, value: str, client: Integration, scopes: list[str] | None) -> tuple[Token, RefreshToken]:
-        """A new access token for a refresh token, which is rotated as the settings say."""
+        """Issue an access token for a refresh token, and rotate that as the settings say."""
         cloud = self._cloud
         old = cloud.state.refresh_tokens.get(value)
         now = cloud.now()
@@ -129,7 +129,7 @@ class Tokens:
             raise OAuthProblem("invalid_grant", "The refresh token was replaced by a newer one.")
 
     def find(self, value: str) -> Token | RefreshToken | None:
-        """The access or refresh token with this value, live or expired."""
+        """Return the access or refresh token with this value, live or expired."""
         return self._cloud.state.tokens.get(value) or self._cloud.state.refresh_tokens.get(value)
 
     def end(self, token: Token | RefreshToken) -> None:
@@ -139,6 +139,7 @@ class Tokens:
             self._forget_refresh(token.value)
         else:
             self._forget(token.value)
+        self._close_sockets()
 
     def end_family(self, person_id: str, family: str) -> None:
         """Revoke every token of one grant, and the consent behind it."""
@@ -152,6 +153,7 @@ class Tokens:
             if state.refresh_tokens[value].family == family:
                 self._forget_refresh(value)
         state.grants.pop(family, None)
+        self._close_sockets()
 
     def end_consent(self, person_id: str, client_id: str) -> int:
         """Revoke all that a person granted to an app; gives how many tokens that ended."""
@@ -167,14 +169,16 @@ class Tokens:
         for code in state.codes.values():
             if (code.person_id, code.client_id) == (person_id, client_id):
                 code.used = True
+        self._close_sockets()
         return len(found)
 
     def discard(self, value: str) -> None:
         """Revoke an access token by its value, if it is there."""
         self._forget(value)
+        self._close_sockets()
 
     def adopt(self, value: str, chosen: str) -> None:
-        """Give a token another value, of somebody's choice."""
+        """Give a token another value, which the caller chooses."""
         token = self._cloud.state.tokens[value]
         self._forget(value)
         token.value = chosen
@@ -201,18 +205,16 @@ class Tokens:
         return grant
 
     def answer(self, token: Token, refresh: RefreshToken | None = None) -> dict[str, Any]:
-        """A token endpoint's answer (RFC 6749 §5.1, with Webex' `refresh_token_expires_in`)."""
+        """Return a token endpoint's answer (RFC 6749 §5.1, with Webex' `refresh_token_expires_in`)."""
         now = self._cloud.now()
         body: dict[str, Any] = {
             "access_token": token.value,
             "expires_in": round(token.expires - now),
-            "token_type": "Bearer",
-            "scope": " ".join(token.scopes),
         }
         if refresh is not None:
             body["refresh_token"] = refresh.value
             body["refresh_token_expires_in"] = round(refresh.expires - now)
-        return body
+        return {**body, "token_type": "Bearer", "scope": " ".join(token.scopes)}
 
     def _new_value(self, person: Person) -> str:
         # Three parts joined by `_`: clients read the organization from the third.
@@ -230,6 +232,11 @@ class Tokens:
             if oldest is None:
                 return
             self._forget(oldest)
+
+    def _close_sockets(self) -> None:
+        """Close the sockets of tokens that have ended, where the settings say so."""
+        if self._cloud.settings.close_revoked_sockets:
+            self._cloud.mercury.check()
 
     def _forget(self, value: str) -> None:
         token = self._cloud.state.tokens.pop(value, None)

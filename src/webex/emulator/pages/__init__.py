@@ -47,13 +47,13 @@ _NOUNS: Final = {
 
 
 def render(template: str, *, status: int = 200, **values: Any) -> Reply:
-    """A page as an answer. Every value is escaped."""
+    """Render a page as an answer. Every value is escaped."""
     html = _environment().get_template(template).render(**values)
     return Reply(status, html, dict(_HEADERS), content_type="text/html;charset=UTF-8")
 
 
 def describe_scope(scope: str) -> str:
-    """What a scope lets an app do, in words."""
+    """Describe what a scope lets an app do."""
     if scope in _SCOPES:
         return _SCOPES[scope]
     area, _, right = scope.partition(":")

@@ -33,7 +33,7 @@ class Event:
 
     people: list[str]
     type: str  # `conversation.activity`
-    data: msgspec.Raw = field(repr=False)
+    by_base: dict[str, msgspec.Raw] = field(repr=False)  # the data, by the scheme and host that the client uses
     keep: bool  # it waits for those that are not connected
     headers: dict[str, Any] | None = field(repr=False)
 
@@ -44,14 +44,14 @@ class Channel:
     __slots__ = ("continuous", "device", "left", "sockets", "unacked")
 
     def __init__(self, device: Device) -> None:
-        self.device = device
+        self.device: Device = device
         self.sockets: list[Socket] = []  # those that events are written to
         self.unacked: dict[str, Frame] = {}
-        self.continuous = False  # whether nothing was lost since a socket was last open
+        self.continuous: bool = False  # whether nothing was lost since a socket was last open
         self.left: float | None = None  # when the last socket went
 
     def takes(self, event: Event, now: float) -> bool:
-        """Whether an event is for this registration: one of another region hears nothing of conversations."""
+        """Return whether an event is for this registration: one of another region gets no activities."""
         if self.device.elsewhere and event.type == "conversation.activity":
             return False
         return bool(self.sockets) or (event.keep and self.device.expires > now)
@@ -80,5 +80,5 @@ class Channel:
         return count
 
     def acknowledge(self, frame_id: str) -> None:
-        """A client has it; an unknown id makes no difference."""
+        """Remove a frame that the client has received; ignore an unknown id."""
         self.unacked.pop(frame_id, None)

@@ -15,7 +15,7 @@ TOO_MANY: Final = "User has excessive device registrations"
 
 
 class Devices:
-    """The records are in the cloud's state; beside them stand indexes. Whoever calls holds the cloud's lock."""
+    """The records are in the cloud's state; beside them stand indexes. The caller holds the cloud's lock."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -31,7 +31,7 @@ class Devices:
             self._add(device)
 
     def register(self, person_id: str, fields: Mapping[str, Any], ttl: float | None) -> Device:
-        """A new device; `Problem` 403 when the person has too many."""
+        """Register a device; `Problem` 403 when the person has too many."""
         cloud = self._cloud
         now = cloud.now()
         for old in [device for device in self._all_of(person_id) if device.expires <= now]:
@@ -62,7 +62,7 @@ class Devices:
         device.expires = now + (device.ttl if device.ttl is not None else self._cloud.settings.device_ttl)
 
     def of(self, person_id: str) -> list[Device]:
-        """The live devices of a person, the oldest first."""
+        """Return the live devices of a person, the oldest first."""
         now = self._cloud.now()
         return [device for device in self._all_of(person_id) if device.expires > now]
 
@@ -71,14 +71,14 @@ class Devices:
         return list(self._cloud.state.devices.values()) if person_id is None else list(self._all_of(person_id))
 
     def find(self, device_id: str, person_id: str) -> Device | None:
-        """A live device of this person."""
+        """Return a live device of this person."""
         device = self._cloud.state.devices.get(device_id)
         if device is None or device.person_id != person_id or device.expires <= self._cloud.now():
             return None
         return device
 
     def by_registration(self, registration_id: str) -> Device | None:
-        """The live device whose socket has this registration in its URL."""
+        """Return the live device whose socket has this registration in its URL."""
         device = self._cloud.state.devices.get(self._registrations.get(registration_id, ""))
         return device if device is not None and device.expires > self._cloud.now() else None
 

@@ -32,7 +32,7 @@ class MercuryFaults(msgspec.Struct, kw_only=True):
     headers: dict[str, Any] = {}  # stand beside its data: dotted paths, and values that override what `data` says
 
     # The client's part
-    ack_lost: float = 0.0  # an acknowledgement is not heard: the event comes again
+    ack_lost: float = 0.0  # an acknowledgement is lost: the event comes again
     pong_lost: float = 0.0  # a ping is not answered
     pong_wrong_id: float = 0.0
     pong_without_number: float = 0.0
@@ -57,8 +57,8 @@ class KMSFaults(msgspec.Struct, kw_only=True):
     wrong_signature: int = 0  # signed answers whose signature is wrong
     unsigned: int = 0  # signed answers that say `alg` none and have no signature
     cut: int = 0  # answers whose end is missing
-    static_key: StaticKey = ""  # how the static key is shown to whoever asks for it
-    by_key: dict[str, dict[str, Any]] = {}  # the answer to whoever asks for this key (`*`: any): status, errorCode, …
+    static_key: StaticKey = ""  # how the static key is given out
+    by_key: dict[str, dict[str, Any]] = {}  # the answer to a request for this key (`*`: any): status, errorCode, …
 
 
 def change(record: R, changes: dict[str, Any]) -> R:

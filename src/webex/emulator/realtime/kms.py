@@ -1,11 +1,12 @@
 """The key service: real keys, given to who may have them, over a channel that only the two ends can read.
 
 A client agrees on a key (RSA-OAEP there, a signed answer back), and then everything goes under that key. Answers come
-over Mercury (realtime-protocol §4.2-4.6). Whoever calls holds the cloud's lock.
+over Mercury (kms §2-6). The caller holds the cloud's lock.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,17 @@ class RoomKey:
     resource_uri: str
 
 
+@dataclass(slots=True)
+class Exchange:
+    """One request to the key service and its answer, in the clear; the bearer of the request is left out."""
+
+    id: int
+    time: float
+    person_id: str
+    request: dict[str, Any] | None = field(repr=False)  # None: it could not be opened
+    answer: dict[str, Any] = field(repr=False)
+
+
 class KMS:
     """The key service of a cloud. `faults` spoils what it answers."""
 
@@ -47,7 +59,10 @@ class KMS:
         self._vault = Vault(cloud)
         self._ciphers: dict[str, Cipher] = {}
         self._held: dict[str, list[list[str]]] = {}  # events that change places with the next, by person
-        self.faults = KMSFaults()
+        self._opened: dict[str, Any] | None = None  # the request that is being answered
+        self._count = 0  # of requests, ever
+        self.traffic: deque[Exchange] = deque(maxlen=500)
+        self.faults: KMSFaults = KMSFaults()
         cloud.on_replaced(self._ciphers.clear)
 
     @property
@@ -56,7 +71,7 @@ class KMS:
         return identity().root_pem
 
     def details(self) -> dict[str, Any]:
-        """The body of `GET kms/{userId}`."""
+        """Return the body of `GET kms/{userId}`."""
         shown = static_key(identity().public_jwk, self.faults.static_key)
         as_text = self.faults.static_key != "object"
         return {"kmsCluster": CLUSTER, "rsaPublicKey": msgspec.json.encode(shown).decode() if as_text else shown}
@@ -64,7 +79,7 @@ class KMS:
     # What the Conversation service uses
 
     def room_key(self, room: Room) -> RoomKey:
-        """The key of a room, which its members may have; made on first use."""
+        """Return the key of a room, which its members may have; make it on first use."""
         vault = self._vault
         key = vault.key(room.key_uri) if room.key_uri is not None else None
         if key is None or key.resource_uri is None:
@@ -77,7 +92,7 @@ class KMS:
         return RoomKey(key.uri, key.secret, key.resource_uri or "")
 
     def cipher(self, uri: str) -> Cipher:
-        """What opens and seals content under a key; `LookupError` when there is no such key."""
+        """Return the cipher of a key; `LookupError` when there is no such key."""
         cipher = self._ciphers.get(uri)
         if cipher is None:
             key = self._vault.key(uri)
@@ -87,29 +102,29 @@ class KMS:
         return cipher
 
     def authorize(self, resource_uri: str, person_id: str) -> None:
-        """Let somebody have the keys of a resource."""
+        """Let a person have the keys of a resource."""
         resource = self._vault.resource(resource_uri)
         if resource is not None:
             self._vault.authorize(resource, person_id)
 
     def deauthorize(self, resource_uri: str, person_id: str) -> None:
-        """Let somebody no longer have them."""
+        """Let a person no longer have them."""
         resource = self._vault.resource(resource_uri)
         if resource is not None:
             self._vault.deauthorize(resource, person_id)
 
     def may_read(self, person_id: str, key_uri: str) -> bool:
-        """Whether somebody would be given a key."""
+        """Return whether a person would be given a key."""
         key = self._vault.key(key_uri)
         return key is not None and self._vault.may_read(person_id, key)
 
     def resource_of(self, key_uri: str) -> str | None:
-        """The resource that a key is bound to."""
+        """Return the resource that a key is bound to."""
         key = self._vault.key(key_uri)
         return key.resource_uri if key is not None else None
 
     def seal_for(self, person_id: str, token: str, text: str) -> str:
-        """A text for the sender of a sealed request alone; as it is when they share no key with the key service."""
+        """Encrypt a text for the sender of a request; leave it as it is when they share no key with the key service."""
         from webex.encryption.jose import BadTokenError, header_of
 
         try:
@@ -124,6 +139,14 @@ class KMS:
 
     def relay(self, person_id: str, token: str) -> tuple[str, dict[str, Any]]:
         """Do what a sealed request asks for: the sealed answer, and the same in the clear."""
+        self._opened = None
+        answer = self._relay(person_id, token)
+        self._count += 1
+        now = self._cloud.now()
+        self.traffic.append(Exchange(self._count, now, person_id, _without_bearer(self._opened), answer[1]))
+        return answer
+
+    def _relay(self, person_id: str, token: str) -> tuple[str, dict[str, Any]]:
         from webex.encryption.jose import BadTokenError, header_of
 
         try:
@@ -147,7 +170,7 @@ class KMS:
             return count
 
     def key_uri(self, room_id: str) -> str:
-        """The URI of a room's key, for `by_key`; the room by its public id or UUID."""
+        """Return the URI of a room's key, for `by_key`; the room by its public id or UUID."""
         with self._cloud.lock:
             return self.room_key(require_room(self._cloud, room_id)).uri
 
@@ -157,9 +180,10 @@ class KMS:
             return msgspec.structs.asdict(change(self.faults, changes))
 
     def reset(self) -> None:
-        """No faults, nothing held back."""
+        """No faults, nothing held back, no traffic."""
         self.faults = KMSFaults()
         self._held.clear()
+        self.traffic.clear()
 
     # Answers
 
@@ -177,7 +201,7 @@ class KMS:
                 answers.append(answer)
         if not answers:
             return
-        if self.faults.reorder > 0 and answers[0].count(".") == 4:  # a key agreement has nobody to change with
+        if self.faults.reorder > 0 and answers[0].count(".") == 4:  # there is no other answer to change places with
             self.faults.reorder -= 1
             if len(answers) == 1:
                 self._held.setdefault(person_id, []).append(answers)
@@ -203,7 +227,7 @@ class KMS:
         from webex.encryption import jose
 
         try:
-            body = _object(identity().open(token))
+            body = self._opened = _object(identity().open(token))
         except jose.BadTokenError:
             return {"status": 400, "reason": "The request can't be opened with the static key."}
         try:
@@ -247,7 +271,7 @@ class KMS:
             return self._signed({"status": 403, "reason": "The ephemeral key is unknown or has expired."})
         cipher = self._ciphers.get(agreed.uri) or self._cipher(agreed.uri, agreed.secret)
         try:
-            body = _object(cipher.open(token))
+            body = self._opened = _object(cipher.open(token))
         except BadTokenError:
             return self._signed({"status": 400, "reason": "The request can't be opened with the ephemeral key."})
         if agreed.expires <= self._cloud.now():
@@ -273,7 +297,7 @@ class KMS:
         return kms_requests.execute(self._vault, request)
 
     def _request(self, person_id: str, body: dict[str, Any]) -> Request:
-        """The request in a body, once its credential has proven good."""
+        """Return the request in a body, after checking its credential."""
         client = body.get("client")
         client = client if isinstance(client, dict) else {}
         acting = self._acting(person_id, client.get("credential"))
@@ -289,7 +313,7 @@ class KMS:
         )
 
     def _acting(self, person_id: str, credential: Any) -> str:
-        """As whom a request is made; `Refused` when the credential is not good."""
+        """Return the person who makes a request; `Refused` when the credential is not good."""
         credential = credential if isinstance(credential, dict) else {}
         bearer = credential.get("bearer")
         token = self._cloud.state.tokens.get(bearer) if isinstance(bearer, str) else None
@@ -334,12 +358,21 @@ class KMS:
 
 
 def _may_ask(token: Token) -> bool:
-    return token.allows("spark:kms") or token.allows("spark:all")
+    return token.allows("spark:kms")
 
 
 def _with_id(answer: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     request_id = body.get("requestId")
     return {**answer, "requestId": request_id} if isinstance(request_id, str) else answer
+
+
+def _without_bearer(body: dict[str, Any] | None) -> dict[str, Any] | None:
+    client = body.get("client") if body is not None else None
+    credential = client.get("credential") if isinstance(client, dict) else None
+    if body is None or not isinstance(client, dict) or not isinstance(credential, dict):
+        return body
+    shown = {name: "…" if name == "bearer" else value for name, value in credential.items()}
+    return {**body, "client": {**client, "credential": shown}}
 
 
 def _object(data: bytes) -> dict[str, Any]:

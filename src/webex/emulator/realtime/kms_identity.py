@@ -40,7 +40,7 @@ class Identity:
     # Written out here: a JOSE library would check the whole RSA key at each use, and that takes 30 ms.
 
     def open(self, token: str) -> bytes:
-        """The clear bytes of a compact JWE (`RSA-OAEP`, A256GCM) for this key; `BadTokenError` when it is none."""
+        """Decrypt a compact JWE (`RSA-OAEP`, A256GCM) for this key; `BadTokenError` when it is none."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import padding
@@ -61,7 +61,7 @@ class Identity:
             raise BadTokenError("It can't be opened with the static key.") from None
 
     def sign(self, data: bytes, algorithm: str) -> str:
-        """A compact JWS: `PS256` or `RS256`."""
+        """Sign as a compact JWS: `PS256` or `RS256`."""
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import padding
 
@@ -74,7 +74,7 @@ class Identity:
 
 
 def identity() -> Identity:
-    """The identity of this process; the first call takes a moment."""
+    """Return the identity of this process; the first call takes a moment."""
     with _lock:
         if not _made:
             _made.append(_make())
@@ -82,7 +82,7 @@ def identity() -> Identity:
 
 
 def static_key(right: dict[str, Any], how: StaticKey) -> dict[str, Any]:
-    """The static key, as it is or so that a client has to refuse it."""
+    """Return the static key, as it is or so that a client has to refuse it."""
     if how == "no_chain":
         return {name: value for name, value in right.items() if name != "x5c"}
     if how == "wrong_host":

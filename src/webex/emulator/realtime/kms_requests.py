@@ -27,10 +27,12 @@ class Refused(Exception):
 
     def __init__(self, status: int, reason: str, code: int | None = None) -> None:
         super().__init__(reason)
-        self.status, self.reason, self.code = status, reason, code
+        self.status: int = status
+        self.reason: str = reason
+        self.code: int | None = code
 
     def body(self) -> dict[str, Any]:
-        """The answer, without the request's id."""
+        """Return the answer, without the request's id."""
         more = {"errorCode": self.code} if self.code is not None else {}
         return {"status": self.status, "reason": self.reason, **more}
 
@@ -53,7 +55,7 @@ class Request:
 
 
 def split(uri: Any) -> tuple[list[str], dict[str, str]]:
-    """The path and the query of a request's `uri`; `Refused` when it is another service's."""
+    """Return the path and the query of a request's `uri`; `Refused` when it is another service's."""
     if not isinstance(uri, str):
         raise Refused(400, "The request has no uri.")
     try:
@@ -75,7 +77,7 @@ def execute(vault: Vault, request: Request) -> dict[str, Any]:
 
 
 def key_json(key: ContentKey) -> dict[str, Any]:
-    """A key as the key service gives it out."""
+    """Return a key as the key service gives it out."""
     life = _UNBOUND_LIFE if key.bound is None else _BOUND_LIFE
     shown: dict[str, Any] = {
         "uri": key.uri,
@@ -146,14 +148,19 @@ def _create_authorizations(vault: Vault, request: Request) -> dict[str, Any]:
     resource = _resource(vault, request.fields.get("resourceUri"), request.person_id)
     members = _members(request.fields)
     if not members:
-        raise Refused(400, "Nobody is named in userIds.")
+        raise Refused(400, "No person is named in userIds.")
     given = [(member, vault.authorize(resource, member)) for member in members]
     return {"status": 201, "authorizations": [_authorization_json(uri, member, resource) for member, uri in given]}
 
 
 def _retrieve_authorizations(vault: Vault, request: Request) -> dict[str, Any]:
     resource = _resource(vault, request.uri, request.person_id)
-    listed = [_authorization_json(uri, member, resource) for member, uri in resource.authorizations.items()]
+    listed = []
+    for member, uri in resource.authorizations.items():
+        # Another resource that is authorized is listed by its own members.
+        other = vault.resource(member) if member.startswith("kms:") else None
+        members = [member] if other is None else [each for each in other.authorizations if not each.startswith("kms:")]
+        listed += [_authorization_json(uri, each, other or resource) for each in members]
     return {"status": 200, "authorizations": listed}
 
 
@@ -210,7 +217,7 @@ def _unbound(vault: Vault, uri: str, person_id: str) -> ContentKey:
 
 
 def _resource(vault: Vault, uri: Any, person_id: str) -> KeyResource:
-    """A resource that the person is a member of."""
+    """Return a resource that the person is a member of."""
     if not isinstance(uri, str):
         raise Refused(400, "The request has no resourceUri.")
     resource = vault.resource(_absolute(uri))

@@ -36,7 +36,7 @@ async def _details_later(call: Call) -> Reply:
 
 
 def messages(call: Call) -> Reply:
-    """Requests for the key service. The answer says only that they were taken."""
+    """Take requests for the key service. The answer says only that they were taken."""
     person = call.person()
     tokens = call.json().get("kmsMessages")
     if not isinstance(tokens, list) or not tokens or not all(isinstance(token, str) for token in tokens):

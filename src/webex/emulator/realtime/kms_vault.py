@@ -1,4 +1,4 @@
-"""Where the key service keeps keys, and its rules: who may have which (KMS draft; realtime-protocol §4.5)."""
+"""Where the key service keeps keys, and its rules: who may have which (KMS draft; kms §5)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 class Vault:
-    """The keys and resources of a cloud. Whoever calls holds the cloud's lock."""
+    """The keys and resources of a cloud. The caller holds the cloud's lock."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
     def key(self, uri: str) -> ContentKey | None:
-        """The key with this URI."""
+        """Return the key with this URI."""
         return self._cloud.state.content_keys.get(uri)
 
     def resource(self, uri: str) -> KeyResource | None:
-        """The resource with this URI."""
+        """Return the resource with this URI."""
         return self._cloud.state.key_resources.get(uri)
 
     def new_key(self, person_id: str, client_id: str = "") -> ContentKey:
-        """A key that only its maker may have, until it is bound."""
+        """Make a key that only its maker may have, until it is bound."""
         cloud = self._cloud
         key = ContentKey(
             uri=f"{CLUSTER}/keys/{cloud.new_uuid()}",
@@ -41,7 +41,7 @@ class Vault:
         return key
 
     def new_resource(self, person_id: str, members: Iterable[str], keys: Iterable[ContentKey]) -> KeyResource:
-        """A resource with these keys bound to it; its maker is always a member."""
+        """Make a resource with these keys bound to it; its maker is always a member."""
         cloud = self._cloud
         resource = KeyResource(uri=f"{CLUSTER}/resources/{cloud.new_uuid()}", person_id=person_id, created=cloud.now())
         cloud.state.key_resources[resource.uri] = resource
@@ -57,14 +57,14 @@ class Vault:
         resource.key_uris.append(key.uri)
 
     def authorize(self, resource: KeyResource, member: str) -> str:
-        """Let a person, or everybody of another resource, in; gives the URI of the authorization."""
+        """Authorize a person, or all members of another resource; return the URI of the authorization."""
         uri = resource.authorizations.get(member)
         if uri is None:
             uri = resource.authorizations[member] = f"{CLUSTER}/authorizations/{self._cloud.new_uuid()}"
         return uri
 
     def deauthorize(self, resource: KeyResource, member: str) -> str | None:
-        """Let somebody no longer in; gives the URI of the authorization that ended."""
+        """End a person's authorization; return its URI."""
         return resource.authorizations.pop(member, None)
 
     def may_use(self, person_id: str, resource: KeyResource | None) -> bool:
@@ -82,7 +82,7 @@ class Vault:
         return False
 
     def may_read(self, person_id: str, key: ContentKey) -> bool:
-        """An unbound key is its maker's alone; a bound one belongs to the members of its resource."""
+        """Return whether a person may have a key: its maker while it is unbound, else the members of its resource."""
         if key.resource_uri is None:
             return key.person_id == person_id
         return self.may_use(person_id, self.resource(key.resource_uri))

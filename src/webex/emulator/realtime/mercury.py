@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,8 +33,8 @@ class Mercury:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self.faults = MercuryFaults()
-        self.opened_count = 0  # how many sockets became ready, ever
+        self.faults: MercuryFaults = MercuryFaults()
+        self.opened_count: int = 0  # how many sockets became ready, ever
         self._changed = threading.Condition(cloud.lock)  # a socket became ready, or went
         self._channels: dict[str, dict[str, Channel]] = {}  # by person, then registration
         self._sockets: set[Socket] = set()  # all that are open, ready or not
@@ -55,10 +55,23 @@ class Mercury:
 
         `headers` stands beside `data`: dotted paths and values that take the place of what `data` says.
         """
+        people = list(person_ids)
+        self.push_by_base(people, dict.fromkeys(self.bases(people), data), keep=keep, headers=headers)
+
+    def push_by_base(
+        self,
+        person_ids: Iterable[str],
+        events: Mapping[str, dict[str, Any]],
+        *,
+        keep: bool = True,
+        headers: dict[str, Any] | None = None,
+    ) -> None:
+        """Send an event whose URLs differ by the scheme and host of the client: one form for each of `bases`."""
         people = [person_id for person_id in dict.fromkeys(person_ids) if person_id in self._channels]
         if people:
-            raw = msgspec.Raw(msgspec.json.encode(data))
-            event = Event(people, str(data.get("eventType", "")), raw, keep, headers)
+            by_base = {base: msgspec.Raw(msgspec.json.encode(each)) for base, each in events.items()}
+            type_ = str(next(iter(events.values())).get("eventType", ""))
+            event = Event(people, type_, by_base, keep, headers)
             if self._paused is not None:
                 self._paused.append(event)
             else:
@@ -71,12 +84,23 @@ class Mercury:
             for channel in self._channels.get(person_id, {}).values():
                 if not channel.takes(event, now):
                     continue
-                frame = self._frame(event.data, headers=event.headers, kept=event.keep, type=event.type)
+                data = event.by_base.get(self._base(channel.device))
+                if data is None:  # the device was renewed by another base while events were held back
+                    data = next(iter(event.by_base.values()))
+                frame = self._frame(data, headers=event.headers, kept=event.keep, type=event.type)
                 if event.keep:
                     channel.trim(now, settings.redelivery_window)
                     channel.keep(frame, settings.redelivery_limit)
                 for socket in tuple(channel.sockets):
                     socket.put(frame)
+
+    def bases(self, person_ids: Iterable[str]) -> list[str]:
+        """List the schemes and hosts by which the clients of these people reach the cloud, at least one."""
+        channels = (channel for person_id in person_ids for channel in self._channels.get(person_id, {}).values())
+        return list(dict.fromkeys(self._base(channel.device) for channel in channels)) or [self._cloud.url]
+
+    def _base(self, device: Device) -> str:
+        return device.base or self._cloud.url  # without one it was not registered by a request
 
     def push_later(self, delay: float, person_id: str, data: dict[str, Any]) -> None:
         """Send an event that is not kept, real seconds from now, to who is connected now."""
@@ -109,6 +133,11 @@ class Mercury:
         with self._cloud.lock:
             people = self._channels if who is None else [directory.require_person(self._cloud, who).id]
             return sum(len(channel.unacked) for person in people for channel in self._channels.get(person, {}).values())
+
+    def channels(self) -> list[Channel]:
+        """List every registration with its sockets and the events that wait for it."""
+        with self._cloud.lock:
+            return [channel for channels in self._channels.values() for channel in channels.values()]
 
     def set_faults(self, **changes: Any) -> dict[str, Any]:
         """Change faults by name; gives all of them. See `MercuryFaults`."""
@@ -197,12 +226,12 @@ class Mercury:
                 socket.close(*GONE)
 
     def channel(self, device: Device) -> Channel:
-        """What waits for a device; from now on something may."""
+        """Return the channel of a device, made on first use: from then on frames wait for it."""
         channels = self._channels.setdefault(device.person_id, {})
         return channels.setdefault(device.registration_id, Channel(device))
 
     def forget(self, device: Device) -> None:
-        """A device is gone."""
+        """Forget a device that is gone."""
         channels = self._channels.get(device.person_id, {})
         channel = channels.pop(device.registration_id, None)
         if not channels:
@@ -211,11 +240,11 @@ class Mercury:
             socket.close(*GONE)
 
     def attach(self, socket: Socket) -> None:
-        """A socket opened; it is not ready yet."""
+        """Add a socket that opened; it is not ready yet."""
         self._sockets.add(socket)
 
     def opened(self, socket: Socket) -> None:
-        """A socket is ready: it gets the state frame and what waits; others of its registration may have to go."""
+        """Mark a socket ready: send the state frame and what waits; close others of its registration if necessary."""
         cloud, channel = self._cloud, socket.channel
         now, window = cloud.now(), cloud.settings.redelivery_window
         channel.trim(now, window)
@@ -243,7 +272,7 @@ class Mercury:
         self._changed.notify_all()
 
     def detach(self, socket: Socket) -> None:
-        """A socket is closed, or closing: nothing more is sent to it. It may be told twice."""
+        """Remove a socket that is closed, or closing: nothing more is sent to it. Safe to call twice."""
         self._sockets.discard(socket)
         socket.ready = False
         self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Presence (apheleia): whether somebody is there, who says so themselves, and who is told of it.
+"""Presence (apheleia): whether a person is there, the status that they set, and who is told of it.
 
 Who has an open socket is `active`, unless they set another status, which holds for as long as they said.
 """
@@ -33,13 +33,13 @@ def routes(table: RouteTable) -> None:
 
 
 def one(call: Call) -> Reply:
-    """Whether somebody is there."""
+    """Return whether a person is there."""
     call.person()
     return Reply(200, presence_json(call.cloud, _person(call, call.arg("userId"))))
 
 
 def several(call: Call) -> Reply:
-    """The same of several people."""
+    """Return the presence of several people."""
     call.person()
     return Reply(200, {"statusList": [presence_json(call.cloud, person) for person in _subjects(call)]})
 
@@ -64,26 +64,29 @@ def say(call: Call) -> Reply:
     person = call.person()
     body = call.json()
     if body.get("subject") not in (None, person.id):
-        raise Problem(403, "The status of somebody else can't be set.")
+        raise Problem(403, "The status of another person can't be set.")
     if body.get("eventType") not in STATUSES:
         raise Problem(400, f"eventType is one of {', '.join(STATUSES)}.")
-    set_status(call.cloud, person.id, body["eventType"], _seconds(call, "ttl"))
+    label = body.get("label")
+    if label is not None and not isinstance(label, str):
+        raise Problem(400, "label is a text.")
+    set_status(call.cloud, person.id, body["eventType"], _seconds(call, "ttl"), label)
     return Reply(200, presence_json(call.cloud, person))
 
 
-def set_status(cloud: Cloud, who: str, status: str | None, seconds: float = _DEFAULT) -> None:
-    """Let somebody have a status for a while; `None` for what their sockets say. Watchers are told."""
+def set_status(cloud: Cloud, who: str, status: str | None, seconds: float = _DEFAULT, label: str | None = None) -> None:
+    """Set a person's status for a while; `None` for what their sockets say. Watchers are told."""
     if status is not None and status not in STATUSES:
         raise ValueError(f"{status!r} is no status; there are {', '.join(STATUSES)}.")
     with cloud.lock:
         person = directory.require_person(cloud, who)
         record = _record(cloud, person.id)
-        record.status, record.until = status, cloud.now() + seconds
+        record.status, record.label, record.until = status, label, cloud.now() + seconds
         _tell(cloud, person)
 
 
 def sockets_changed(cloud: Cloud, person_id: str) -> None:
-    """A socket of somebody opened or went; whoever calls holds the cloud's lock."""
+    """Update the presence after a socket opened or closed; the caller holds the cloud's lock."""
     person = cloud.state.people.get(person_id)
     if person is not None:
         _record(cloud, person_id).last_active = cloud.now()
@@ -91,7 +94,7 @@ def sockets_changed(cloud: Cloud, person_id: str) -> None:
 
 
 def presence_json(cloud: Cloud, person: Person) -> dict[str, Any]:
-    """How somebody is, as the presence service writes it."""
+    """Return a person's presence, as the presence service writes it."""
     now, record = cloud.now(), cloud.state.presences.get(person.id) or Presence()
     there = cloud.mercury.connections(person.id) > 0
     said = record.status if record.until > now else None
@@ -100,6 +103,8 @@ def presence_json(cloud: Cloud, person: Person) -> dict[str, Any]:
         shown["lastActive"] = iso(now if there else record.last_active)
     if said is not None:
         shown["expiresTTL"] = int(record.until - now)
+        if record.label is not None:
+            shown["label"] = record.label
     return shown
 
 

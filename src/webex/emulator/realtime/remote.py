@@ -83,7 +83,7 @@ class RemoteKMS:
         return str(self._command("kms_root")).encode()
 
     def key_uri(self, room_id: str) -> str:
-        """The URI of a room's key; the room by its public id or UUID."""
+        """Return the URI of a room's key; the room by its public id or UUID."""
         return str(self._command("kms_key_uri", room_id=room_id))
 
     def expire(self) -> int:
@@ -115,5 +115,5 @@ class RemoteConversations(RemoteFaultSet):
         super().__init__(command, "conversation_faults")
 
     def end_scan(self, message_id: str, result: str = "clean") -> str:
-        """The scan of a message's files ends. Gives the id of the activity that tells so."""
+        """End the scan of a message's files, and return the id of the activity that reports it."""
         return str(self._command("conversation_end_scan", message_id=message_id, result=result))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from webex.emulator.realtime.channel import Channel, Frame
     from webex.emulator.state import Token
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 _REORDER_PATIENCE: Final = 0.25  # real seconds that a frame waits for another one to change places with
 _LONGEST_QUEUE: Final = 10_000
@@ -48,9 +48,9 @@ class Socket:
         self.ready = False
         self.leaving = False  # it was told to move to a new socket
         self.token: Token | None = None
-        self.loop = asyncio.get_running_loop()
-        self.wake = asyncio.Event()
-        self.ended = asyncio.Event()  # cuts a pause short
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.wake: asyncio.Event = asyncio.Event()
+        self.ended: asyncio.Event = asyncio.Event()  # cuts a pause short
         self.outbox: deque[Frame | dict[str, Any]] = deque()
         self.closing: tuple[int, str] | None = None
         self._cloud, self._scope, self._receive, self._send = cloud, scope, receive, send
@@ -223,7 +223,7 @@ class Socket:
             await self._send_frame(item)
 
     async def _next(self) -> Frame | dict[str, Any] | None:
-        """What is written next, which may still have to come."""
+        """Return what is written next; wait for it."""
         if not self.outbox:
             self.wake.clear()
             with suppress(TimeoutError):

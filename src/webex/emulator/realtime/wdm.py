@@ -29,6 +29,34 @@ _TOLD: Final = (
     "countryCode",
 )
 
+# What an organization without special settings gives (mercury §2.1; a registration retyped by Cisco).
+_HABITS: Final[dict[str, Any]] = {
+    "deviceSettings": {},
+    "deviceSettingsString": "{}",
+    "showSupportText": False,
+    "reportingSiteUrl": "",
+    "reportingSiteDesc": "",
+    "isDeviceManaged": False,
+    "trainSiteNames": [],
+    "clientSecurityPolicy": "",
+    "intranetInactivityCheckUrl": "",
+    "blockExternalCommunications": False,
+    "clientMessagingGiphy": "ALLOW",
+    "clientMessagingLinkPreview": "ALLOW",
+    "ecmEnabledForAllUsers": False,
+    "ecmSupportedStorageProviders": [],
+    "defaultEcmMicrosoftCloud": "",
+    "ecmMicrosoftTenant": "",
+    "ecmScreenCaptureFeatureAllowed": False,
+    "ecmWhiteboardFileDataAllowed": False,
+    "callingBehavior": "USE_ORG_SETTINGS",
+    "onPremisePairingEnabled": False,
+    "peopleInsightsEnabled": False,
+    "allowSelfSignedCertificate": False,
+    "webexCrossLaunch": False,
+    "settings": {},
+}
+
 
 def routes(table: RouteTable) -> None:
     """Add this service."""
@@ -40,10 +68,11 @@ def routes(table: RouteTable) -> None:
 
 
 def register(call: Call) -> Reply:
-    """A new device; 403 when the person has too many."""
+    """Register a device; 403 when the person has too many."""
     person = call.person()
     body = _body(call)
     device = call.cloud.devices.register(person.id, _told(body), _ttl(body))
+    device.base = call.base
     # A device of another region authorizes its socket and talks to the key service, but no activities come.
     device.elsewhere = host_name(call.headers.get("host", "")) in call.cloud.settings.other_region_hosts
     return _answer(call, device)
@@ -65,6 +94,7 @@ def renew(call: Call) -> Reply:
     device = _mine(call)
     body = _body(call)
     call.cloud.devices.renew(device, _told(body), _ttl(body))
+    device.base = call.base
     return _answer(call, device)
 
 
@@ -116,22 +146,21 @@ def _record(call: Call, device: Device) -> dict[str, Any]:
     everything = "all" in upstream
     links = cloud.catalog.hostmap(base)
     record: dict[str, Any] = {
-        **device.fields,
+        **{name: value for name, value in device.fields.items() if name != "deviceName"},
         "url": f"{base}/wdm/api/v1/devices/{device.id}",
         "userId": device.person_id,
         "orgId": cloud.state.people[device.person_id].org_id,
         "creationTime": iso(device.created),
         "modificationTime": iso(device.modified),
-        "deviceSettingsString": "{}",
-        "clientMessagingGiphy": "ALLOW",
-        "ecmEnabledForAllUsers": False,
+        **_HABITS,
     }
+    record.setdefault("capabilities", {})
     if device.ttl is not None:
         record["ttl"] = int(device.ttl)
     if everything or "websocket" in upstream:
         scheme = "wss" if parts.scheme == "https" else "ws"
         record["webSocketUrl"] = (
-            f"{scheme}://{parts.netloc}/v1/apps/wx2/registrations/{device.registration_id}/messages"
+            f"{scheme}://{parts.netloc}/mercury/v1/apps/wx2/registrations/{device.registration_id}/messages"
         )
     if everything or "features" in upstream:
         record["features"] = features_of(cloud, device.person_id)

@@ -7,10 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-_silent = logging.getLogger("webex.emulator.websocket.silent")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
-_silent.disabled = True
+# It stands in no registry: `logging.config.dictConfig` would enable a disabled logger of the registry again.
+_silent = logging.Logger("webex.emulator.websocket.silent", level=logging.CRITICAL + 1)  # noqa: LOG001  # as said
 
 
 class QuietWebSocket(WebSocketsSansIOProtocol):
@@ -18,6 +16,6 @@ class QuietWebSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.logger = _silent
+        self.logger: logging.Logger = _silent
         self.conn.logger = _silent
         self.conn.debug = False

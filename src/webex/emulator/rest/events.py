@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from webex.emulator.clock import iso
 from webex.emulator.rest.paging import paged
-from webex.emulator.rest.rules import inner_id
+from webex.emulator.rest.rules import inner_id, moment_in
 from webex.emulator.state import Event
 from webex.emulator.wire import Problem, Reply
 from webex.ids import to_hydra_id
@@ -44,7 +43,7 @@ def remember(cloud: Cloud, change: Change) -> None:
 
 
 def list_events(call: Call) -> Reply:
-    """The newest first, by resource, type, actor and time."""
+    """List events, the newest first, by resource, type, actor and time."""
     person = call.person("spark-compliance:events_read", "spark:all")
     found = list(call.state.events.values())
     if not person.compliance:
@@ -57,14 +56,24 @@ def list_events(call: Call) -> Reply:
     if actor is not None:
         actor_id = inner_id(actor, "PEOPLE")
         found = [event for event in found if event.actor_id == actor_id]
-    since, until = _moment(call.arg("from")), _moment(call.arg("to"))
-    found = [
-        event
-        for event in found
-        if (since is None or event.created >= since) and (until is None or event.created <= until)
-    ]
+    now, settings = call.cloud.now(), call.cloud.settings
+    until = moment_in(call, "to") if call.arg("to") is not None else None
+    since = moment_in(call, "from") if call.arg("from") is not None else None
+    if since is not None and since < now - settings.events_kept:
+        days = settings.events_kept / 86400
+        raise Problem(403, "The requested time range is not allowed.", hint=f"Events are kept for {days:g} days.")
+    until = now if until is None else until
+    since = until - settings.events_window if since is None else since
+    found = [event for event in found if since <= event.created <= until]
     found.reverse()
-    return paged(call, found, lambda event: event.id, _json)
+    window = {"from": iso(since), "to": iso(until + 0.001)}
+    return paged(call, found, lambda event: event.id, _json, link=lambda kept, _: _link(kept, window))
+
+
+def _link(kept: dict[str, str], window: dict[str, str]) -> dict[str, str]:
+    """Order the parameters of the next page as the cloud does, with the window that it works with."""
+    filters = {name: value for name, value in kept.items() if name not in ("cursor", "max", "from", "to")}
+    return {**filters, **dict(sorted({**window, "cursor": kept["cursor"], "max": kept["max"]}.items()))}
 
 
 def get(call: Call) -> Reply:
@@ -94,7 +103,7 @@ def hds_tenants(call: Call) -> Reply:
 
 
 def hds_nothing(call: Call) -> Reply:
-    """A cluster or node: there is none."""
+    """Answer 404 for a cluster or node: there is none."""
     _administrator(call)
     raise Problem(404, "The requested resource could not be found.")
 
@@ -119,17 +128,6 @@ def _json(event: Event) -> dict[str, Any]:
         "resource": event.resource,
         "type": event.type,
         "actorId": to_hydra_id("PEOPLE", event.actor_id),
-        "orgId": to_hydra_id("ORGANIZATION", event.org_id),
         "created": iso(event.created),
         "data": event.data,
     }
-
-
-def _moment(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Problem(400, f"{text!r} is no ISO 8601 moment.") from None
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from webex.emulator.oauth.clients import find_person
+from webex.emulator.rest.moderation import set_moderator, unlock_without_moderator
 from webex.emulator.rest.paging import paged
 from webex.emulator.rest.render import membership_json
 from webex.emulator.rest.rooms import join
@@ -19,7 +20,7 @@ from webex.emulator.rest.rules import (
     tell,
     text_of,
 )
-from webex.emulator.wire import Problem, Reply
+from webex.emulator.wire import NOT_FOUND, Problem, Reply
 
 if TYPE_CHECKING:
     from webex.emulator.routing import RouteTable
@@ -45,40 +46,49 @@ def list_memberships(call: Call) -> Reply:
         found = [membership for membership in found if membership.room_id == room.id]
         who = call.arg("personId") or call.arg("personEmail")
         if who is not None:
-            other = find_person(call.state, inner_id(who, "PEOPLE") if call.arg("personId") else who)
+            other = _asked(call)
             found = [membership for membership in found if other is not None and membership.person_id == other.id]
     else:
-        if call.arg("personId") or call.arg("personEmail"):
-            raise Problem(400, "roomId is required with personId or personEmail.")
+        if (call.arg("personId") or call.arg("personEmail")) and _asked(call) is not person:
+            raise Problem(400, "roomId cannot be null", hint="Without a roomId only one's own memberships are listed.")
         found = [membership for membership in found if membership.person_id == person.id]
     found.sort(key=lambda membership: (membership.created, membership.person_id, membership.room_id))
     return paged(
         call,
         found,
         lambda membership: f"{membership.person_id}:{membership.room_id}",
-        lambda membership: membership_json(membership, call.state),
+        lambda membership: membership_json(membership, call.state, listed=True),
     )
 
 
+def _asked(call: Call) -> Person | None:
+    by_id = call.arg("personId")
+    if by_id:
+        return call.state.people.get(inner_id(by_id, "PEOPLE"))
+    email = call.arg("personEmail") or ""
+    return find_person(call.state, email) if "@" in email else None
+
+
 def create(call: Call) -> Reply:
-    """Add somebody to a room."""
+    """Add a person to a room."""
     person = call.person("spark:memberships_write")
     body = call.json()
     text_of(body, "roomId", required=True)
     room = room_for(call, person, body["roomId"])
     if room.type == "direct":
-        raise Problem(403, "Nobody can be added to a direct space.")
+        raise Problem(403, "Members can not be added to a direct space.")
     require_moderator(call, person, room)
     other = someone(call, body)
     if membership_of(call.state, other, room.id) is not None:
-        raise Problem(409, "That person is in the space already.")
+        raise Problem(409, "User is already a participant in the room.")
     wants = flag_of(body, "isModerator") or False
     if wants and not (is_moderator(call.state, person, room) or not room.is_locked):
         raise Problem(403, "Only a moderator may make a moderator.")
-    membership = join(call.cloud, room, other, is_moderator=wants)
-    data = membership_json(membership, call.state)
-    tell(call, "memberships", "created", data, person, room)
-    return Reply(200, data)
+    membership = join(call.cloud, room, other)
+    tell(call, "memberships", "created", membership_json(membership, call.state), person, room)
+    if wants:
+        set_moderator(call, person, room, membership, True)
+    return Reply(200, membership_json(membership, call.state))
 
 
 def get(call: Call) -> Reply:
@@ -92,36 +102,37 @@ def update(call: Call) -> Reply:
     membership, person, room = _membership(call, "spark:memberships_write")
     body = call.json()
     moderator, hidden = flag_of(body, "isModerator"), flag_of(body, "isRoomHidden")
-    if hidden is not None:
+    if hidden is not None and (hidden or membership.is_room_hidden):
         if room.type != "direct" or membership.person_id != person.id:
             raise Problem(400, "Only one's own direct space can be hidden.")
         membership.is_room_hidden = hidden
-    if moderator is not None:
+        tell(call, "memberships", "updated", membership_json(membership, call.state), person, room)
+    if moderator is not None and moderator != membership.is_moderator:
+        if room.type == "direct":
+            raise Problem(400, "A direct space has no moderators.")
         require_moderator(call, person, room)
-        membership.is_moderator = moderator
-        others = [m for m in call.state.memberships.values() if m.room_id == room.id and m.is_moderator]
-        room.is_locked = bool(others)
-    data = membership_json(membership, call.state)
-    tell(call, "memberships", "updated", data, person, room)
-    return Reply(200, data)
+        set_moderator(call, person, room, membership, moderator)
+    return Reply(200, membership_json(membership, call.state))
 
 
 def delete(call: Call) -> Reply:
-    """Leave a room, or take somebody out of it."""
+    """Leave a room, or remove a member."""
     membership, person, room = _membership(call, "spark:memberships_write")
     if room.type == "direct":
-        raise Problem(403, "Nobody can be removed from a direct space.")
+        raise Problem(403, "Members can not be removed from a direct space.")
     if membership.person_id != person.id:
         require_moderator(call, person, room)
     data = membership_json(membership, call.state)
     tell(call, "memberships", "deleted", data, person, room)
     del call.state.memberships[f"{membership.person_id}:{membership.room_id}"]
+    unlock_without_moderator(call, person, room)
     return Reply(204)
 
 
 def _membership(call: Call, scope: str) -> tuple[Membership, Person, Room]:
     person = call.person(scope)
-    membership = call.state.memberships.get(inner_id(call.path["membershipId"], "MEMBERSHIP"))
+    unknown = "Failed to get membership" if call.method == "GET" else NOT_FOUND
+    membership = call.state.memberships.get(inner_id(call.path["membershipId"], "MEMBERSHIP", unknown))
     if membership is None or membership_of(call.state, person, membership.room_id) is None:
-        raise Problem(404, "Could not find a membership with provided ID.")
+        raise Problem(404, unknown)
     return membership, person, call.state.rooms[membership.room_id]

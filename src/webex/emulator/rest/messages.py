@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from webex.emulator.rest import markup
+from webex.emulator.rest.given_html import read_html
 from webex.emulator.rest.paging import bound, paged
 from webex.emulator.rest.render import message_json, room_json
 from webex.emulator.rest.rooms import join, make_room
@@ -15,6 +16,7 @@ from webex.emulator.rest.rules import (
     inner_id,
     is_moderator,
     membership_of,
+    moment_in,
     room_for,
     someone,
     tell,
@@ -23,6 +25,7 @@ from webex.emulator.rest.rules import (
 from webex.emulator.rest.uploads import read_multipart
 from webex.emulator.state import Message, StoredFile
 from webex.emulator.wire import Problem, Reply, Upload
+from webex.ids import to_hydra_id
 
 if TYPE_CHECKING:
     from webex.emulator.routing import RouteTable
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES: Final = 7439
 _MOST_EDITS: Final = 10
+_UNKNOWN: Final = "Unable to get message."
+_UNREACHABLE: Final = "Unable to retrieve content."
 _CARD: Final = "application/vnd.microsoft.card.adaptive"
 
 
@@ -45,14 +50,15 @@ def routes(table: RouteTable) -> None:
 
 
 def list_messages(call: Call) -> Reply:
-    """The messages of a room, the newest first; a bot in a group room hears what mentions it."""
+    """List the messages of a room, the newest first; a bot in a group room gets those that mention it."""
     person = call.person("spark:messages_read")
     if call.arg("roomId") is None:
-        raise Problem(400, "roomId is required.")
+        raise Problem(400, "Required String parameter 'roomId' is not present")
     room = room_for(call, person, call.arg("roomId"))
     mentioned = call.arg("mentionedPeople")
     if person.kind == "bot" and room.type == "group" and mentioned != "me":
-        raise Problem(403, "A bot may only list the messages of a group space that mention it: mentionedPeople=me.")
+        hint = "A bot may only list the messages of a group space that mention it: mentionedPeople=me."
+        raise Problem(403, "Failed to get activity.", hint=hint)
     bound(call, 50, 1000)
     found = [message for message in call.state.messages.values() if message.room_id == room.id]
     if mentioned is not None:
@@ -62,11 +68,13 @@ def list_messages(call: Call) -> Reply:
 
 
 def list_direct(call: Call) -> Reply:
-    """The messages between two people, the newest first."""
+    """List the messages between two people, the newest first."""
     person = call.person("spark:messages_read")
     other = someone(call, {name: call.arg(name) for name in ("personId", "personEmail")})
     room = direct_room(call, person, other)
-    found = [message for message in call.state.messages.values() if room is not None and message.room_id == room.id]
+    if room is None:
+        raise Problem(404, "Failed to get one on one conversation", hint="The two have no direct space.")
+    found = [message for message in call.state.messages.values() if message.room_id == room.id]
     return _listed(call, found, person)
 
 
@@ -77,13 +85,15 @@ def _listed(call: Call, found: list[Message], person: Person) -> Reply:
         found = [message for message in found if message.parent_id == parent_id]
     before = call.arg("before")
     if before is not None:
-        moment = _moment(before)
+        moment = moment_in(call, "before")
         found = [message for message in found if message.created < moment]
     before_message = call.arg("beforeMessage")
     if before_message is not None:
-        last = call.state.messages.get(inner_id(before_message, "MESSAGE"))
+        last_id = inner_id(before_message, "MESSAGE", _UNKNOWN)
+        # A message that was deleted while its room is paged through still has its place.
+        last = call.state.messages.get(last_id) or call.state.activities.get(last_id)
         if last is None:
-            raise Problem(404, "Could not find the message of beforeMessage.")
+            raise Problem(404, _UNKNOWN, hint="The message of beforeMessage was not found.")
         found = [message for message in found if message.sequence < last.sequence]
     found = [message for message in found if hears(call.state, person, message)]
     found.sort(key=lambda message: message.sequence, reverse=True)
@@ -93,11 +103,20 @@ def _listed(call: Call, found: list[Message], person: Person) -> Reply:
         lambda message: message.id,
         lambda message: message_json(message, call.state, call.base),
         default=50,
+        link=lambda kept, last: _link(
+            kept, to_hydra_id("MESSAGE", last.id, cluster=call.state.rooms[last.room_id].cluster)
+        ),
     )
 
 
+def _link(kept: dict[str, str], last: str) -> dict[str, str]:
+    """Name the next page by its last message, as the cloud does (recorded in 2017 and 2019)."""
+    others = {name: value for name, value in kept.items() if name not in ("cursor", "max", "beforeMessage")}
+    return {**others, "max": kept["max"], "beforeMessage": last}
+
+
 def create(call: Call) -> Reply:
-    """A new message: in a room, or to one person."""
+    """Create a message: in a room, or to one person."""
     person = call.person("spark:messages_write")
     uploads: list[Upload] = []
     body: dict[str, Any]
@@ -106,22 +125,25 @@ def create(call: Call) -> Reply:
     else:
         body = call.json()
     room = _target(call, person, body)
-    text, markdown = text_of(body, "text"), text_of(body, "markdown")
+    text, markdown, html = (text_of(body, name) for name in ("text", "markdown", "html"))
+    if markdown and html:
+        raise Problem(400, "A message has markdown or html, not both.")
     attachments = _attachments(body)
     urls = body.get("files") or []
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
         raise Problem(400, "files must be a list of URLs.")
     if len(urls) + len(uploads) > 1:
         raise Problem(400, "Only one file can be sent with a message.")
-    if not (text or markdown or attachments or urls or uploads):
-        raise Problem(400, "A message needs text, markdown, files or attachments.", errors=["Message is empty."])
-    _check_length(text, markdown)
+    if not (text or markdown or html or attachments or urls or uploads):
+        hint = "A message needs text, markdown, html, files or attachments."
+        raise Problem(400, "Both text and file cannot be empty.", hint=hint)
+    _check_length(text, markdown, html)
     if room.is_announcement_only and not is_moderator(call.state, person, room):
         raise Problem(403, "Only moderators may write in this announcement space.")
     if room.is_read_only:
         raise Problem(403, "This space is read only.")
     message = Message(
-        id=call.cloud.new_uuid(),
+        id=call.cloud.new_time_uuid(),
         room_id=room.id,
         person_id=person.id,
         created=call.cloud.now(),
@@ -129,14 +151,18 @@ def create(call: Call) -> Reply:
         parent_id=_parent(call, body, room),
     )
     _write(call, message, text, markdown)
+    if html:
+        given = read_html(call.state, html)
+        message.html, message.text = given.html, text or given.text
+        message.mentioned_people, message.mentioned_groups = given.people, given.groups
     message.attachments = attachments
     for upload in [*uploads, *[_fetched(call, url) for url in urls]]:
         _store(call, message, upload)
     call.state.messages[message.id] = message
     room.last_activity = message.created
-    data = message_json(message, call.state, call.base)
-    tell(call, "messages", "created", data, person, room)
-    return Reply(200, data)
+    tell(call, "messages", "created", message_json(message, call.state, call.base), person, room)
+    to = {name: str(body[name]) for name in ("toPersonEmail", "toPersonId") if body.get(name)}
+    return Reply(200, message_json(message, call.state, call.base, to=to))
 
 
 def get(call: Call) -> Reply:
@@ -189,7 +215,7 @@ def delete(call: Call) -> Reply:
 
 
 def direct_room(call: Call, first: Person, second: Person) -> Room | None:
-    """The direct room of two people, if there is one."""
+    """Return the direct room of two people, if there is one."""
     for membership in call.state.memberships.values():
         if membership.person_id == first.id:
             room = call.state.rooms[membership.room_id]
@@ -201,15 +227,16 @@ def direct_room(call: Call, first: Person, second: Person) -> Room | None:
 def _target(call: Call, person: Person, body: dict[str, Any]) -> Room:
     targets = [name for name in ("roomId", "toPersonId", "toPersonEmail") if body.get(name)]
     if len(targets) != 1:
-        raise Problem(400, "Exactly one of roomId, toPersonId and toPersonEmail is required.")
+        raise Problem(
+            400,
+            "Message destination could not be determined. Provide only one destination in the roomId, toPersonEmail, "
+            "or toPersonId field",
+        )
     if targets == ["roomId"]:
         return room_for(call, person, text_of(body, "roomId"))
-    email = text_of(body, "toPersonEmail")
-    if email is not None and "@" not in email:
-        raise Problem(400, "toPersonEmail is no address.")
     other = someone(call, body, "toPersonId", "toPersonEmail")
     if other.id == person.id:
-        raise Problem(400, "Nobody can write to oneself.")
+        raise Problem(400, "A direct message to oneself is not possible.")
     room = direct_room(call, person, other)
     if room is None:
         room = make_room(call.cloud, person, other.display_name, type="direct")
@@ -235,7 +262,8 @@ def _check_length(*texts: str | None) -> None:
         if text is not None and len(text.encode()) > MOST_BYTES:
             raise Problem(
                 400,
-                f"Message length limited to {MOST_BYTES} characters before encryption and 10000 characters after.",
+                "Unable to post message to room: Message length limited to "
+                f"{MOST_BYTES} characters before encryption and 10000 characters after encryption.",
             )
 
 
@@ -243,8 +271,8 @@ def _write(call: Call, message: Message, text: str | None, markdown: str | None)
     message.markdown = markdown
     if markdown is not None:
         message.mentioned_people, message.mentioned_groups = markup.mentions(call.state, markdown)
-        message.text = text if text is not None else markup.plain(call.state, markdown)
-        message.html = markup.rendered(call.state, markdown)
+        message.html, plain = markup.rendered(call.state, markdown)
+        message.text = text if text is not None else plain
     else:
         message.text, message.html = text, None
         message.mentioned_people, message.mentioned_groups = [], []
@@ -267,19 +295,31 @@ def _attachments(body: dict[str, Any]) -> list[dict[str, object]]:
 
 
 def _fetched(call: Call, url: str) -> Upload:
-    """A file that a message names by URL; fetched from this machine only."""
+    """Fetch a file that a message names by URL; from this machine only."""
     import urllib.request
 
     parts = urlsplit(url)
     if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise Problem(400, "The emulator fetches files only from this machine.")
+        if call.cloud.settings.public_file_urls == "refuse" or parts.scheme not in ("http", "https"):
+            hint = "The emulator fetches files only from this machine; with public_file_urls=invent it makes one up."
+            raise Problem(400, _UNREACHABLE, hint=hint)
+        return _invented(parts.path)
     try:
         with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310  # the scheme was checked
             data = response.read(call.cloud.settings.max_file_size + 1)
             kind = response.headers.get_content_type()
     except OSError:
-        raise Problem(400, "The file could not be fetched.") from None
+        raise Problem(400, _UNREACHABLE, hint="The file could not be fetched.") from None
     return Upload(parts.path.rsplit("/", 1)[-1] or "file", kind, data)
+
+
+def _invented(path: str) -> Upload:
+    """Make up a file for a public URL: of the type that its name says."""
+    import mimetypes
+
+    name = path.rsplit("/", 1)[-1] or "file"
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Upload(name, kind, f"Made up by the emulator in place of {name}.".encode())
 
 
 def _store(call: Call, message: Message, upload: Upload) -> None:
@@ -304,15 +344,5 @@ def _store(call: Call, message: Message, upload: Upload) -> None:
 def _message(call: Call, person: Person) -> Message:
     message = call.state.messages.get(inner_id(call.path["messageId"], "MESSAGE"))
     if message is None or not hears(call.state, person, message):
-        raise Problem(404, "Could not find a message with provided ID.")
+        raise Problem(404, _UNKNOWN)
     return message
-
-
-def _moment(text: str) -> float:
-    from datetime import UTC, datetime
-
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Problem(400, f"{text!r} is no ISO 8601 moment.") from None
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()

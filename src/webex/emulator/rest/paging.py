@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def bound(call: Call, default: int, most: int) -> int:
-    """The `max` of the query; 400 when it is out of bounds or no number."""
+    """Return the `max` of the query; 400 when it is out of bounds or no number."""
     text = call.arg("max")
     if text is None or text == "":
         return default
@@ -38,8 +38,9 @@ def paged(
     default: int = 100,
     most: int = 1000,
     extra: dict[str, Any] | None = None,
+    link: Callable[[dict[str, str], T], dict[str, str]] | None = None,
 ) -> Reply:
-    """One page of records that are in their order already."""
+    """One page of records that are in their order already. `link` makes the query of the next page."""
     size = bound(call, default, most)
     start = 0
     cursor = call.arg("cursor")
@@ -56,8 +57,9 @@ def paged(
     page = records[start : start + size]
     headers = {}
     if start + size < len(records):
-        kept = [(name, value) for name, values in call.query.items() for value in values if name != "cursor"]
-        following = base64url_encode(f"{identify(page[-1])}#{start + size}")
-        query = urlencode([*[pair for pair in kept if pair[0] != "max"], ("max", size), ("cursor", following)])
+        kept = {name: values[-1] for name, values in call.query.items() if name not in ("cursor", "max")}
+        kept["max"] = str(size)
+        kept["cursor"] = base64url_encode(f"{identify(page[-1])}#{start + size}")
+        query = urlencode(kept if link is None else link(kept, page[-1]))
         headers["link"] = f'<{call.base}{call.url_path}?{query}>; rel="next"'
     return Reply(200, {"items": [render(record) for record in page], **(extra or {})}, headers)

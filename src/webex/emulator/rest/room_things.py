@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from webex.emulator.clock import iso
 from webex.emulator.rest.paging import paged
+from webex.emulator.rest.render import room_id
 from webex.emulator.rest.rules import inner_id, membership_of, room_for, text_of
 from webex.emulator.wire import Problem, Reply
 from webex.ids import to_hydra_id
@@ -37,7 +38,7 @@ class _Service:
         if call.arg("roomId") is None:
             raise Problem(400, "roomId is required.")
         room = room_for(call, person, call.arg("roomId"))
-        found = [thing for thing in self.all(call).values() if thing["roomId"] == to_hydra_id("ROOM", room.id)]
+        found = [thing for thing in self.all(call).values() if thing["roomId"] == room_id(room)]
         return paged(call, found, lambda thing: str(thing["id"]), lambda thing: thing)
 
     def create(self, call: Call) -> Reply:
@@ -47,8 +48,8 @@ class _Service:
         room = room_for(call, person, text_of(body, "roomId", required=True))
         key = call.cloud.new_uuid()
         thing: Thing = {
-            "id": to_hydra_id(self.kind, key),
-            "roomId": to_hydra_id("ROOM", room.id),
+            "id": to_hydra_id(self.kind, key, cluster=room.cluster),
+            "roomId": room_id(room),
             "roomType": room.type,
             "creatorId": to_hydra_id("PEOPLE", person.id),
             "created": iso(call.cloud.now()),

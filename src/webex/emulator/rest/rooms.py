@@ -1,20 +1,19 @@
-"""`/rooms`: spaces, as far as somebody is in them."""
+"""`/rooms`: spaces, as their members see them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from webex.emulator.rest.paging import paged
-from webex.emulator.rest.render import membership_json, present, room_json
+from webex.emulator.rest.render import membership_json, present, room_id, room_json
 from webex.emulator.rest.rules import flag_of, inner_id, is_moderator, require_moderator, room_for, tell, text_of
 from webex.emulator.state import Membership, Room
-from webex.emulator.wire import Problem, Reply
-from webex.ids import to_hydra_id
+from webex.emulator.wire import NOT_FOUND, Problem, Reply
 
 if TYPE_CHECKING:
     from webex.emulator.cloud import Cloud
     from webex.emulator.routing import RouteTable
-    from webex.emulator.state import Person
+    from webex.emulator.state import Person, State
     from webex.emulator.wire import Call
 
 
@@ -29,10 +28,16 @@ def routes(table: RouteTable) -> None:
 
 
 def make_room(cloud: Cloud, creator: Person, title: str, **fields: object) -> Room:
-    """A room with its creator in it; nobody is told yet."""
+    """Make a room with its creator in it; no event is sent yet."""
     now = cloud.now()
     room = Room(
-        id=cloud.new_uuid(), title=title, creator_id=creator.id, org_id=creator.org_id, created=now, last_activity=now
+        id=cloud.new_time_uuid(),
+        title=title,
+        creator_id=creator.id,
+        org_id=creator.org_id,
+        created=now,
+        last_activity=now,
+        cluster=cloud.settings.cluster,
     )
     for name, value in fields.items():
         setattr(room, name, value)
@@ -43,14 +48,26 @@ def make_room(cloud: Cloud, creator: Person, title: str, **fields: object) -> Ro
 
 
 def join(cloud: Cloud, room: Room, person: Person, *, is_moderator: bool = False) -> Membership:
-    """Somebody's membership in a room."""
+    """Return a person's membership in a room."""
     membership = Membership(room.id, person.id, cloud.now(), is_moderator=is_moderator)
     cloud.state.memberships[f"{person.id}:{room.id}"] = membership
     return membership
 
 
+def set_lock(state: State, person: Person, room: Room, locked: bool) -> None:
+    """Lock a room, which makes the caller a moderator, or unlock it, which leaves none."""
+    room.is_locked = locked
+    if locked:
+        state.memberships[f"{person.id}:{room.id}"].is_moderator = True
+        return
+    room.is_announcement_only = False
+    for membership in state.memberships.values():
+        if membership.room_id == room.id:
+            membership.is_moderator = False
+
+
 def list_rooms(call: Call) -> Reply:
-    """The rooms of the token's owner."""
+    """List the rooms of the token's owner."""
     person = call.person("spark:rooms_read")
     mine = {m.room_id for m in call.state.memberships.values() if m.person_id == person.id and not m.is_room_hidden}
     rooms = [call.state.rooms[room_id] for room_id in mine]
@@ -72,10 +89,10 @@ def list_rooms(call: Call) -> Reply:
 
 
 def create(call: Call) -> Reply:
-    """A new group room."""
+    """Create a group room."""
     person = call.person("spark:rooms_write")
     body = call.json()
-    title = text_of(body, "title", required=True) or ""
+    title = text_of(body, "title", required=True, missing="Title cannot be empty.") or ""
     team = text_of(body, "teamId")
     team_id = None
     if team is not None:
@@ -102,34 +119,33 @@ def create(call: Call) -> Reply:
     )
     membership = call.state.memberships[f"{person.id}:{room.id}"]
     membership.is_moderator = locked
-    tell(call, "rooms", "created", room_json(room, call.state, person), person, room)
+    data = room_json(room, call.state, person, created=True)
+    tell(call, "rooms", "created", data, person, room)
     tell(call, "memberships", "created", membership_json(membership, call.state), person, room)
-    return Reply(200, room_json(room, call.state, person))
+    return Reply(200, data)
 
 
 def get(call: Call) -> Reply:
     """One room."""
     person = call.person("spark:rooms_read")
-    return Reply(200, room_json(room_for(call, person, call.path["roomId"]), call.state, person))
+    return Reply(200, room_json(room_for(call, person, call.path["roomId"], NOT_FOUND), call.state, person))
 
 
 def update(call: Call) -> Reply:
     """Change a room; in a locked one its moderators may."""
     person = call.person("spark:rooms_write")
-    room = room_for(call, person, call.path["roomId"])
+    room = room_for(call, person, call.path["roomId"], NOT_FOUND)
     body = call.json()
     if room.type == "direct":
         raise Problem(400, "A direct space can't be changed.")
     require_moderator(call, person, room)
     if "title" in body:
-        room.title = text_of(body, "title", required=True) or room.title
+        room.title = text_of(body, "title", required=True, missing="Title cannot be empty.") or room.title
     if "description" in body:
         room.description = text_of(body, "description")
     locked = flag_of(body, "isLocked")
     if locked is not None:
-        room.is_locked = locked
-        if locked and not any(m.is_moderator for m in call.state.memberships.values() if m.room_id == room.id):
-            call.state.memberships[f"{person.id}:{room.id}"].is_moderator = True
+        set_lock(call.state, person, room, locked)
     announcements = flag_of(body, "isAnnouncementOnly")
     if announcements is not None:
         if announcements and not room.is_locked:
@@ -145,7 +161,7 @@ def update(call: Call) -> Reply:
 def delete(call: Call) -> Reply:
     """Delete a room: its creator or a moderator may."""
     person = call.person("spark:rooms_write")
-    room = room_for(call, person, call.path["roomId"])
+    room = room_for(call, person, call.path["roomId"], NOT_FOUND)
     if room.type == "direct":
         raise Problem(400, "A direct space can't be deleted.")
     if not (is_moderator(call.state, person, room) or (not room.is_locked and room.creator_id == person.id)):
@@ -166,10 +182,12 @@ def meeting_info(call: Call) -> Reply:
     return Reply(
         200,
         present(
-            roomId=to_hydra_id("ROOM", room.id),
+            roomId=room_id(room),
             meetingLink=f"{call.base}/meet/{number}",
             sipAddress=room.sip_address,
             meetingNumber=number,
             meetingId=room.id.replace("-", ""),
+            callInTollFreeNumber="+1-800-555-0100",
+            callInTollNumber="+1-212-555-0100",
         ),
     )

@@ -32,7 +32,7 @@ def routes(table: RouteTable) -> None:
 
 
 def list_teams(call: Call) -> Reply:
-    """The teams that one is in."""
+    """List the teams of the caller."""
     person = call.person("spark:teams_read")
     mine = [call.state.teams[m.team_id] for m in call.state.team_memberships.values() if m.person_id == person.id]
     mine.sort(key=lambda team: (team.created, team.id))
@@ -40,14 +40,22 @@ def list_teams(call: Call) -> Reply:
 
 
 def create(call: Call) -> Reply:
-    """A new team, moderated by who makes it, with its general room."""
+    """Create a team with its general room, moderated by its creator."""
     person = call.person("spark:teams_write")
     body = call.json()
     name = text_of(body, "name", required=True) or ""
     cloud = call.cloud
-    team_id = cloud.new_uuid()
+    team_id = cloud.new_time_uuid()
     room = make_room(cloud, person, name, team_id=team_id)
-    team = Team(team_id, name, person.id, cloud.now(), room.id, text_of(body, "description"))
+    team = Team(
+        team_id,
+        name,
+        person.id,
+        cloud.now(),
+        room.id,
+        text_of(body, "description"),
+        cluster=cloud.settings.cluster,
+    )
     call.state.teams[team_id] = team
     call.state.team_memberships[f"{person.id}:{team_id}"] = TeamMembership(
         team_id, person.id, cloud.now(), is_moderator=True
@@ -93,7 +101,7 @@ def list_memberships(call: Call) -> Reply:
 
 
 def add(call: Call) -> Reply:
-    """Add somebody to a team, and to its general room; a moderator may."""
+    """Add a person to a team, and to its general room; a moderator may."""
     call.person("spark:team_memberships_write")
     body = call.json()
     team, _ = _team(call, text_of(body, "teamId", required=True), "spark:team_memberships_write", moderator=True)
@@ -125,7 +133,7 @@ def update_membership(call: Call) -> Reply:
 
 
 def remove(call: Call) -> Reply:
-    """Leave a team, or take somebody out of it."""
+    """Leave a team, or remove a member."""
     membership = _membership(call, "spark:team_memberships_write", moderator=True)
     team = call.state.teams[membership.team_id]
     call.state.memberships.pop(f"{membership.person_id}:{team.general_room_id}", None)

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+import re
+from typing import TYPE_CHECKING, Any, Final
 
-from webex.emulator.wire import Problem, Upload
+from webex.emulator.wire import Problem, Upload, text_of
 
 if TYPE_CHECKING:
     from webex.emulator.wire import Call
 
 
+_ENCODED: Final = re.compile("%(22|0D|0A)", re.IGNORECASE)
+
+
+def _file_name(name: str) -> str:
+    """Return a name without a path; browsers and the SDK percent-encode three characters of it and nothing else."""
+    if "\0" in name:
+        raise Problem(400, "A file's name contains NUL.")
+    decoded = _ENCODED.sub(lambda match: chr(int(match.group(1), 16)), name)
+    last = re.split(r"[\\/]", decoded)[-1].strip()
+    return last if last.strip(".") else "file"
+
+
 def read_multipart(call: Call) -> tuple[dict[str, Any], list[Upload]]:
-    """The fields and the files of a form."""
+    """Read the fields and the files of a form."""
     import python_multipart
     from python_multipart.exceptions import FormParserError
 
@@ -32,14 +44,12 @@ def read_multipart(call: Call) -> tuple[dict[str, Any], list[Upload]]:
         file.file_object.seek(0)
         if (file.field_name or b"") != b"files":
             raise Problem(400, "A file's part is named files.")
-        name = unquote((file.file_name or b"file").decode("utf-8", "replace"))
+        name = _file_name(text_of(file.file_name or b"file"))
         kind = file.content_type or b"application/octet-stream"
-        uploads.append(
-            Upload(name, kind.decode("latin-1") if isinstance(kind, bytes) else kind, file.file_object.read())
-        )
+        uploads.append(Upload(name, text_of(kind) if isinstance(kind, bytes) else kind, file.file_object.read()))
 
     headers = {
-        "Content-Type": call.headers.get("content-type", "").encode("latin-1"),
+        "Content-Type": call.headers.get("content-type", "").encode(),
         "Content-Length": str(len(call.body)).encode(),
     }
     try:

@@ -9,17 +9,59 @@ from webex.emulator.rest.paging import paged
 from webex.emulator.rest.render import webhook_json
 from webex.emulator.rest.rules import inner_id, text_of
 from webex.emulator.state import Webhook
-from webex.emulator.wire import Problem, Reply
+from webex.emulator.wire import NOT_FOUND, Problem, Reply
 
 if TYPE_CHECKING:
     from webex.emulator.routing import RouteTable
     from webex.emulator.state import Person
     from webex.emulator.wire import Call
 
-_EVENTS: Final = frozenset({"created", "updated", "deleted", "started", "ended", "joined", "left", "migrated", "all"})
-_RESOURCES: Final = frozenset(
-    {"attachmentActions", "memberships", "messages", "rooms", "meetings", "recordings", "meetingParticipants", "all"}
+_EVENTS: Final = frozenset(
+    [
+        "created",
+        "updated",
+        "deleted",
+        "started",
+        "ended",
+        "joined",
+        "left",
+        "migrated",
+        "authorized",
+        "deauthorized",
+        "statusChanged",
+        "all",
+    ]
 )
+_RESOURCES: Final = frozenset(
+    [
+        "attachmentActions",
+        "dataSources",
+        "memberships",
+        "messages",
+        "rooms",
+        "meetings",
+        "recordings",
+        "convergedRecordings",
+        "meetingParticipants",
+        "meetingTranscripts",
+        "telephony_calls",
+        "telephony_conference",
+        "telephony_mwi",
+        "uc_counters",
+        "serviceApp",
+        "adminBatchJobs",
+        "all",
+    ]
+)
+
+# Which filters a resource has; of other resources any is taken.
+_FILTERS: Final[dict[str, frozenset[str]]] = {
+    "attachmentActions": frozenset({"roomId", "messageId", "personId", "type"}),
+    "memberships": frozenset({"roomId", "personId", "personEmail", "isModerator"}),
+    "messages": frozenset({"roomId", "roomType", "personId", "personEmail", "mentionedPeople", "hasFiles"}),
+    "rooms": frozenset({"type", "isLocked"}),
+    "all": frozenset(),
+}
 
 
 def routes(table: RouteTable) -> None:
@@ -35,15 +77,20 @@ def list_webhooks(call: Call) -> Reply:
     """One's own webhooks."""
     person = call.person("spark:all", "spark:webhooks_read")
     mine = [webhook for webhook in call.state.webhooks.values() if webhook.created_by == person.id]
+    owned_by = call.arg("ownedBy")
+    if owned_by is not None:
+        if owned_by != "org":
+            raise Problem(400, "ownedBy can only be org.")
+        mine = [webhook for webhook in mine if webhook.owned_by == owned_by]
     mine.sort(key=lambda webhook: (webhook.created, webhook.id))
     return paged(call, mine, lambda webhook: webhook.id, webhook_json, most=100)
 
 
 def create(call: Call) -> Reply:
-    """A new webhook."""
+    """Create a webhook."""
     person = call.person("spark:all", "spark:webhooks_write")
     body = call.json()
-    name = text_of(body, "name", required=True) or ""
+    name = text_of(body, "name", required=True, missing="name cannot be empty") or ""
     resource = text_of(body, "resource", required=True) or ""
     event = text_of(body, "event", required=True) or ""
     if resource not in _RESOURCES or event not in _EVENTS:
@@ -60,9 +107,9 @@ def create(call: Call) -> Reply:
         event=event,
         created_by=person.id,
         org_id=person.org_id,
-        app_id=call.token.client_id,
+        app_id=call.token.app_id,
         created=call.cloud.now(),
-        filter=text_of(body, "filter"),
+        filter=_filter(call, body, resource),
         secret=text_of(body, "secret"),
         owned_by=owned_by,
     )
@@ -79,7 +126,7 @@ def update(call: Call) -> Reply:
     """Change it; `status: active` starts again one that the cloud stopped."""
     webhook, _ = _webhook(call)
     body = call.json()
-    webhook.name = text_of(body, "name", required=True) or webhook.name
+    webhook.name = text_of(body, "name", required=True, missing="name cannot be empty") or webhook.name
     webhook.target_url = _target(body)
     if "secret" in body:
         webhook.secret = text_of(body, "secret")
@@ -106,9 +153,27 @@ def _target(body: dict[str, Any]) -> str:
     return url
 
 
+def _filter(call: Call, body: dict[str, Any], resource: str) -> str | None:
+    text = text_of(body, "filter")
+    known = _FILTERS.get(resource)
+    if text is None or known is None:
+        return text
+    for part in text.split("&"):
+        name, equals, value = part.partition("=")
+        if name not in known or not equals or not value:
+            url = f"{call.base}/webhook-engine/api/v1/webhooks"
+            raise Problem(
+                400,
+                f"POST failed: HTTP/1.1 400 Bad Request (url = {url}, request/response TrackingId = "
+                f"{call.tracking_id}, error = 'Invalid filter {part!r}')",
+                hint=f"Filters of {resource} are {', '.join(sorted(known)) or 'none'}, as NAME=VALUE joined by &.",
+            )
+    return text
+
+
 def _webhook(call: Call) -> tuple[Webhook, Person]:
     person = call.person("spark:all", "spark:webhooks_read", "spark:webhooks_write")
     webhook = call.state.webhooks.get(inner_id(call.path["webhookId"], "WEBHOOK"))
     if webhook is None or webhook.created_by != person.id:
-        raise Problem(404, "Could not find a webhook with provided ID.")
+        raise Problem(404, NOT_FOUND)
     return webhook, person
