@@ -50,12 +50,21 @@ PYTHON = {
     "dev": PythonEnvironment(("core", "dev"), ".venv", checkout=True),
     "docs": PythonEnvironment(("docs",), ".venv-docs"),
     "servers": PythonEnvironment(("core", "servers")),
+    "providers": PythonEnvironment(("core", "providers")),
     "webexpythonsdk": PythonEnvironment(("webexpythonsdk",)),
     "wxc-sdk": PythonEnvironment(("wxc-sdk",)),
+    "webex-bot": PythonEnvironment(("webex-bot",)),
     "webex-message-handler": PythonEnvironment(("webex-message-handler",)),
+    "slack-sdk": PythonEnvironment(("slack-sdk",)),
     "fuzz": PythonEnvironment(("core", "fuzz")),
+    "mutate": PythonEnvironment(("core", "mutate")),
 }
-NODE = {"node-webex": NodeEnvironment("tests/thirdparty/node")}
+NODE = {
+    "node-webex": NodeEnvironment("tests/thirdparty/node"),
+    "node-webex-2": NodeEnvironment("tests/thirdparty/node-2"),
+    "node-ciscospark": NodeEnvironment("tests/thirdparty/node-ciscospark"),
+    "node-bot-framework": NodeEnvironment("tests/thirdparty/node-bot-framework"),
+}
 
 
 def make(name: str) -> Path:

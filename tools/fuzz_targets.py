@@ -18,12 +18,13 @@ from webex.encryption.jose import BadTokenError, Cipher
 from webex.encryption.kms_identity import check_static_key, read_static_key
 from webex.encryption.scr import SCR
 from webex.errors import ConfigurationError, DecodeError, DecryptionError, KMSError
-from webex.realtime.device import _read, read_features
-from webex.realtime.event import RESOURCES
 from webex.realtime.events import Reader
-from webex.realtime.overrides import override
-from webex.realtime.socket import MercurySocket
-from webex.realtime.timers import Wheel
+from webex.realtime.mercury.device import _read, read_features
+from webex.realtime.mercury.frames import override
+from webex.realtime.mercury.socket import MercurySocket
+from webex.realtime.mercury.timers import TimerWheel
+from webex.realtime.resources import RESOURCES
+from webex.realtime.wire import EventFrame, is_activity
 from webex.services.catalog import Catalog
 
 VECTORS: Final = Path(__file__).resolve().parent.parent / "tests" / "vectors"
@@ -137,7 +138,7 @@ def activities(data: bytes) -> None:
 def events(data: bytes) -> None:
     """Activities as events."""
     activity = _value(data)
-    if isinstance(activity, dict):
+    if is_activity(activity):
         for occurrence in Reader("https://webexapis.com/v1", lambda url: "us").read(activity):
             assert occurrence.resource in RESOURCES
 
@@ -146,7 +147,7 @@ def frames(data: bytes) -> None:
     """Frames of the socket, one a line."""
 
     async def take() -> None:
-        wheel = Wheel()
+        wheel = TimerWheel()
         socket = MercurySocket(_Owner(), wheel)
         for message in data.split(b"\n"):
             socket._take(message)
@@ -199,7 +200,7 @@ class _Link:
 class _Owner:
     """Takes every frame, its header overrides too."""
 
-    def on_event(self, socket: MercurySocket, envelope: dict[str, Any]) -> None:
+    def on_event(self, socket: MercurySocket, envelope: EventFrame) -> None:
         override(envelope)
 
     def on_gap(self, socket: MercurySocket, actual: int, expected: int) -> None:

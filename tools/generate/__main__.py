@@ -13,6 +13,7 @@ from tools.generate import code, facts
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = ROOT / "tools" / "generate" / "facts"
 GENERATED = ROOT / "src" / "webex" / "api" / "generated"
+MODELS = ROOT / "src" / "webex" / "models" / "generated"
 OPERATIONS = ROOT / "src" / "webex" / "emulator" / "operations.py"
 
 # Which descriptions are turned into code, and the name of their facts.
@@ -27,7 +28,7 @@ def read_descriptions(folder: Path) -> dict[Path, str]:
 def write_code() -> dict[Path, str]:
     """Generated files and their text, formatted."""
     known = [json.loads((FACTS / name).read_text("utf-8")) for name in SOURCES.values()]
-    files = {GENERATED / "__init__.py": code.package(known), GENERATED / "models.py": code.models(known)}
+    files = {GENERATED / "__init__.py": code.package(known), MODELS / "messaging.py": code.models(known)}
     files |= {GENERATED / name: text for name, text in code.resources(known).items()}
     files[OPERATIONS] = code.operations(known)
     return {path: _formatted(path, text) for path, text in files.items()}

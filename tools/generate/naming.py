@@ -29,6 +29,27 @@ NICER_SCHEMA = {"AttachmentActivity": "AttachmentAction", "File": "AttachmentCon
 # Operations that a person writes by hand, beside the generated ones.
 HAND_WRITTEN = {("messages", "create")}
 
+# Models with methods, which a person writes by hand.
+MODEL_BASES = {"Message": "MentioningMessage"}
+
+# Ids that every answer has, so that nobody has to prove them to a type checker. Others may be absent.
+ALWAYS_COME = {
+    "AttachmentAction": ("id", "personId", "roomId", "messageId"),
+    "ECMFolder": ("id", "roomId"),
+    "Event": ("id",),
+    "Membership": ("id", "personId", "roomId"),
+    "Message": ("id", "personId", "roomId"),
+    "Person": ("id",),
+    "Room": ("id",),
+    "RoomTab": ("id", "roomId"),
+    "Team": ("id",),
+    "TeamMembership": ("id", "personId", "teamId"),
+    "Webhook": ("id",),
+}
+
+# Reads that many parts of an app make at the same time: equal ones become one request.
+SHARED = {("people", "get"), ("people", "me")}
+
 # Open data of the app's own, whatever example the description gives.
 OPEN_FIELDS = {("AttachmentAction", "inputs"), ("Attachment", "content"), ("Event", "data")}
 
