@@ -8,18 +8,25 @@ counts is the median of the rounds, and of that only the ratio.
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from benchmarks import report, startup
+from benchmarks import emulated, report, startup
 from benchmarks.arena import (
+    AIOHTTP,
+    BARE,
+    BEFORE,
+    FAST,
     NODE,
     PEERS,
     PYREQWEST,
+    URLLIB3,
     WEBEX,
     WEBEXPYTHONSDK,
     WXC_SDK,
@@ -29,6 +36,7 @@ from benchmarks.arena import (
 )
 from tools.environments import ROOT, EnvironmentUnavailableError, make
 
+LONG = ("realtime", "chaos", "webhooks", "soak", "fuzzing", "hosts", "model", "mutation", "fleet")
 ROOMS = 10_000  # as many as the sink has
 Entry = tuple[str, str, dict[str, int]]  # contestant, case, parameters
 
@@ -66,13 +74,26 @@ def rounds(started: dict[str, Contestant], entries: dict[str, Entry], count: int
     }
 
 
-def long_runs() -> int:
-    """Real time and its figures, two minutes of chaos, ten minutes of fuzzing; 1 when one of them failed."""
-    runs = (
-        (sys.executable, "benchmarks.realtime"),
-        (sys.executable, "benchmarks.chaos", "--seconds", "120"),
-        (fuzzer(), "tools.fuzz", "--seconds", "600"),
-    )
+def long_runs(only: str | None) -> int:
+    """Real time, chaos, webhooks, twenty minutes of soak, ten of fuzzing, hosts, thirty of the model, mutation, fleet.
+
+    `only` names one of them. 1 when one of them failed.
+    """
+    runs = [
+        run
+        for name, run in (
+            ("realtime", (sys.executable, "benchmarks.realtime")),
+            ("chaos", (sys.executable, "benchmarks.chaos", "--seconds", "120")),
+            ("webhooks", (sys.executable, "benchmarks.webhooks")),
+            ("soak", (sys.executable, "benchmarks.soak", "--minutes", "20")),
+            ("fuzzing", (fuzzer() if only in (None, "fuzzing") else "", "tools.fuzz", "--seconds", "600")),
+            ("hosts", (sys.executable, "benchmarks.hosts")),
+            ("model", (sys.executable, "benchmarks.refresh_model", "--minutes", "30")),
+            ("mutation", (sys.executable, "tools.mutate", "--all", "--write")),
+            ("fleet", (sys.executable, "benchmarks.fleet", "--long")),
+        )
+        if only in (None, name)
+    ]
     path = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     return max(
         subprocess.run([python, "-m", *run], cwd=ROOT, env=path, check=False).returncode != 0 for python, *run in runs
@@ -91,15 +112,40 @@ def fuzzer() -> str:
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure webex beside its peers.")
+    parser.add_argument(
+        "what", nargs="?", choices=("bots", "storages", *LONG), help="only this; all but the first two with --long"
+    )
     parser.add_argument("--quick", action="store_true", help="few rounds, to see that everything runs; writes nothing")
     parser.add_argument("--long", action="store_true", help="the long runs instead: real time, chaos, fuzzing")
+    parser.add_argument(
+        "--before", metavar="FOLDER", help="a checkout of an earlier commit, to measure beside this one"
+    )
+    parser.add_argument("--small", action="store_true", help="storages: smaller sizes, for a machine that is busy")
     options = parser.parse_args()
+    if options.what == "storages":
+        from benchmarks import storages
+
+        return storages.run(quick=options.quick, sizes=storages.SMALL if options.small else None)
+    if options.what == "bots":
+        from benchmarks import bots
+
+        return bots.main(quick=options.quick)
     if options.long:
-        return long_runs()
+        return long_runs(options.what)
+    if options.what in LONG:
+        parser.error(f"{options.what} is a long run: scripts/bench --long {options.what}")
     count, share = (2, 10) if options.quick else (7, 1)
+    ours: tuple[str, ...] = (WEBEX, FAST)
+    roots = [ROOT]
+    if options.before:
+        roots.append(Path(options.before).resolve())
+        os.environ["BENCHMARKED_BEFORE"] = str(roots[-1])
+        ours = (*ours, BEFORE)
+    for root in roots:  # an installed package is compiled as well
+        compileall.compile_dir(root / "src", quiet=1)
 
     try:
-        with Sink() as sink, contestants((WEBEX, PYREQWEST, *PEERS), sink.url) as started:
+        with Sink() as sink, contestants((*ours, *BARE, *PEERS), sink.url) as started:
 
             def measure(title: str, entries: dict[str, Entry]) -> dict[str, dict[str, float]]:
                 print(title, file=sys.stderr, flush=True)
@@ -108,7 +154,7 @@ def main() -> int:
             views = measure(
                 "views",
                 {
-                    WEBEX: (WEBEX, "view", {"n": 10_000 // share}),
+                    **{name: (name, "view", {"n": 10_000 // share}) for name in ours if name != FAST},
                     "webex, without `ready`": (WEBEX, "view_alone", {"n": 10_000 // share}),
                     WEBEXPYTHONSDK: (WEBEXPYTHONSDK, "view", {"n": 1_000 // share}),
                     WXC_SDK: (WXC_SDK, "view", {"n": 200 // share}),
@@ -119,8 +165,10 @@ def main() -> int:
             sequential = measure(
                 "people.me, one after another",
                 {
-                    "webex, blocking": (WEBEX, "sequential", {"n": n}),
-                    "webex, event loop": (WEBEX, "async_sequential", {"n": n}),
+                    **{f"{name}, blocking": (name, "sequential", {"n": n}) for name in ours},
+                    **{f"{name}, event loop": (name, "async_sequential", {"n": n}) for name in ours},
+                    f"{URLLIB3}, blocking": (URLLIB3, "sequential", {"n": n}),
+                    f"{AIOHTTP}, event loop": (AIOHTTP, "async_sequential", {"n": n}),
                     "bare pyreqwest, blocking": (PYREQWEST, "sequential", {"n": n}),
                     "bare pyreqwest, event loop": (PYREQWEST, "async_sequential", {"n": n}),
                     **{peer: (peer, "sequential", {"n": n}) for peer in PEERS},
@@ -132,8 +180,10 @@ def main() -> int:
                 at_once[width] = measure(
                     f"people.me, {width} at once",
                     {
-                        "webex, event loop": (WEBEX, "concurrent", {"n": n, "at_once": width}),
-                        "webex, threads": (WEBEX, "threads", {"n": n, "at_once": width}),
+                        **{f"{name}, event loop": (name, "concurrent", {"n": n, "at_once": width}) for name in ours},
+                        **{f"{name}, threads": (name, "threads", {"n": n, "at_once": width}) for name in ours},
+                        f"{URLLIB3}, threads": (URLLIB3, "threads", {"n": n, "at_once": width}),
+                        AIOHTTP: (AIOHTTP, "concurrent", {"n": n, "at_once": width}),
                         PYREQWEST: (PYREQWEST, "concurrent", {"n": n, "at_once": width}),
                         **{peer: (peer, "concurrent", {"n": n, "at_once": width}) for peer in PEERS},
                     },
@@ -147,8 +197,8 @@ def main() -> int:
                 listings[size] = measure(
                     f"10,000 rooms in pages of {size}",
                     {
-                        "webex, blocking": (WEBEX, "blocking_list", {"size": size}),
-                        "webex, event loop": (WEBEX, "list", {"size": size}),
+                        **{f"{name}, blocking": (name, "blocking_list", {"size": size}) for name in ours},
+                        **{f"{name}, event loop": (name, "list", {"size": size}) for name in ours},
                         **{peer: (peer, "list", {"size": size}) for peer in PEERS},
                     },
                 )
@@ -157,6 +207,7 @@ def main() -> int:
             print("10,000 users", file=sys.stderr)
             with contestants((WEBEX,), sink.url) as alone:
                 users = alone[WEBEX].run("users", n=10_000 // share)
+            emulator = emulated.measure(2_000 // share)
     except (ContestantError, EnvironmentUnavailableError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -168,6 +219,7 @@ def main() -> int:
         listings=listings,
         starts=starts,
         users=users,
+        emulator=emulator,
         sink_seconds=sink_seconds,
         rounds=count,
     )

@@ -17,7 +17,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FOLDER = HERE / "contestants"
 
-WEBEX, PYREQWEST = "webex", "bare pyreqwest"
+WEBEX, FAST, BEFORE = "webex", "webex[fast]", "webex before"
+AIOHTTP, URLLIB3, PYREQWEST = "bare aiohttp", "bare urllib3", "bare pyreqwest"
+BARE = (AIOHTTP, URLLIB3, PYREQWEST)
 WEBEXPYTHONSDK, WXC_SDK, NODE = "webexpythonsdk 2.0.6", "wxc-sdk 1.41.0", "npm webex 3.12.0"
 PEERS = (WEBEXPYTHONSDK, WXC_SDK, NODE)
 
@@ -36,8 +38,14 @@ def command(name: str, url: str) -> tuple[list[str], dict[str, str]]:
         return [str(make("webexpythonsdk")), str(FOLDER / "peer_webexpythonsdk.py"), url], {}
     if name == WXC_SDK:
         return [str(make("wxc-sdk")), str(FOLDER / "peer_wxc_sdk.py"), url], {}
-    script = "ours.py" if name == WEBEX else "bare_pyreqwest.py"
-    return [sys.executable, str(FOLDER / script), url], {}
+    if name in BARE:
+        return [sys.executable, str(FOLDER / f"{name.replace(' ', '_')}.py"), url], {}
+    if name == BEFORE:
+        root = Path(os.environ["BENCHMARKED_BEFORE"])
+        python = root / ".venv" / "bin" / "python"
+        script = root / "benchmarks" / "contestants" / "ours.py"
+        return [str(python if python.exists() else sys.executable), str(script), url], {"PYTHONPATH": str(root / "src")}
+    return [sys.executable, str(FOLDER / "ours.py"), url], {"WEBEX_TRANSPORT": "pyreqwest"} if name == FAST else {}
 
 
 class Contestant:

@@ -44,6 +44,8 @@ def measure(url: str, samples: int) -> list[Start]:
         "bare Python": (ours, "pass"),
         "`import webex`": (ours, "import webex"),
         "`from webex import Webex`": (ours, "from webex import Webex"),
+        "`from webex import AsyncWebex`": (ours, "from webex import AsyncWebex"),
+        "`from webex.bots import Bot`": (ours, "from webex.bots import Bot"),
         f"import {WEBEXPYTHONSDK}": (str(make("webexpythonsdk")), "import webexpythonsdk"),
         f"import {WXC_SDK}": (str(make("wxc-sdk")), "from wxc_sdk.as_api import AsWebexSimpleApi"),
     }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import sys
 import tracemalloc
 from typing import Any
 
 from lines import Timer, concurrently, in_threads, measure_views, resident_bytes, serve
 
-from webex import AsyncIntegration, AsyncWebex, Webex
+from webex import AsyncIntegration, AsyncWebex, Integration, Webex
 from webex.storage import MemoryStorage
 
 URL = sys.argv[1]
@@ -70,12 +71,25 @@ async def async_sequential(n: int) -> dict[str, Any]:
     return {"seconds": timer.seconds}
 
 
+# Equal calls of one token at the same time share one request, so each call at once is another person's.
+TOKENS = [f"user{number}_A52D_0" for number in range(1000)]
+blocking_app = Integration(storage=MemoryStorage(), **SETTINGS)
+people = itertools.cycle([integration.client_for(token) for token in TOKENS])
+blocking_people = itertools.cycle([blocking_app.client_for(token) for token in TOKENS])
+
+
 def threads(n: int, at_once: int) -> dict[str, Any]:
-    return in_threads(blocking.people.me, n, at_once)
+    def call() -> Any:
+        return next(blocking_people).people.me()
+
+    return in_threads(call, n, at_once)
 
 
 async def concurrent(n: int, at_once: int) -> dict[str, Any]:
-    return await concurrently(client.people.me, n, at_once)
+    def call() -> Any:
+        return next(people).people.me()
+
+    return await concurrently(call, n, at_once)
 
 
 async def listing(size: int) -> dict[str, Any]:

@@ -1,0 +1,341 @@
+"""A large fleet in virtual time: what the storage and the cloud see each second when much happens at once.
+
+    python -m benchmarks.simulate_fleet                        1,000,000 people, 500 workers, 1,024 shards
+    python -m benchmarks.simulate_fleet --write                puts the table into docs/sizing.md
+
+The decisions are the real ones: `make_plan` and `shard_of` of `webex.fleet.shards`, `look_pauses` of
+`webex.fleet.membership`, and the `Pace` of `webex.realtime.pace` at which connections are made, the first time and
+again. The storage and the cloud are counters. What is not simulated: the time that a call takes, and the traffic of
+events.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import random
+import sys
+from collections import Counter, defaultdict, deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from webex.fleet.membership import look_pauses
+from webex.fleet.shards import Member, make_plan, shard_of
+from webex.realtime.pace import Pace
+
+POLL: Final = 0.5  # seconds, the default of `Fleet(poll=…)`
+PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "sizing.md"
+BEGIN, END = "<!-- simulation: begin -->", "<!-- simulation: end -->"
+
+
+@dataclass
+class Seen:
+    """Counts by second."""
+
+    storage: Counter[int] = field(default_factory=Counter)  # trips
+    connects: Counter[int] = field(default_factory=Counter)
+    moved: int = 0
+
+
+@dataclass
+class Result:
+    """What one scenario shows."""
+
+    scenario: str
+    storage_peak: int
+    storage_quiet: float
+    connects_peak: int
+    whole_after: float | None  # seconds from the event until everybody was listened for again
+    moved: int
+
+
+@dataclass
+class _Worker:
+    name: str
+    pace: Pace
+    waiting: deque[int] = field(default_factory=deque)  # a shard for each person who is to be connected
+    is_connecting: bool = False
+    shards: set[int] = field(default_factory=set)
+    until: float = 0.0  # of its leases
+    alive: bool = True
+    next_look: float = 0.0
+    soonest: float = 0.0
+    seen_news: int = -1
+    others: int = 0
+    expected: int = 0
+    expected_until: float = 0.0
+    generation: int = 0  # of this process, so that what was planned for a dead one is dropped
+
+
+class Simulation:
+    """Workers over a storage that counts, second by second."""
+
+    def __init__(self, *, people: int, workers: int, shards: int, lease: float, per_second: float, seed: int) -> None:
+        self.chance = random.Random(seed)  # repeatable on purpose
+        self.lease, self.shards_count, self.per_second = lease, shards, per_second
+        self.people = [0] * shards
+        for number in range(people):
+            self.people[shard_of(f"person-{number}", shards)] += 1
+        self.total = people
+        self.now = 0.0
+        self.seen = Seen()
+        self.news = 0
+        self.storage_away_until = 0.0
+        self.workers = [_Worker(f"worker-{number}", Pace(per_second)) for number in range(workers)]
+        self.told: dict[str, tuple[float, frozenset[int]]] = {}  # name → (until, shards), as others read it
+        self.leases: dict[int, tuple[str, float]] = {}  # shard → (holder, until)
+        self.connected: dict[int, int] = defaultdict(int)  # shard → people whose connection is open
+        self._events: list[tuple[float, int, str, _Worker, int, int]] = []
+        self._order = 0
+        self._view: tuple[float, list[Member]] = (-1.0, [])
+
+    # Time
+
+    def _at(self, when: float, what: str, worker: _Worker, argument: int = 0) -> None:
+        self._order += 1
+        heapq.heappush(self._events, (when, self._order, what, worker, worker.generation, argument))
+
+    def run_until(self, end: float) -> None:
+        """Carry out what happens until a moment."""
+        while self._events and self._events[0][0] <= end:
+            self.now, _, what, worker, generation, argument = heapq.heappop(self._events)
+            if worker.alive and worker.generation == generation:
+                getattr(self, f"_{what}")(worker, argument)
+        self.now = end
+
+    @property
+    def everyone(self) -> bool:
+        """Whether everybody is listened for."""
+        return sum(self.connected.values()) >= self.total
+
+    def until_whole(self, most: float) -> float | None:
+        """Go on until everybody is listened for; return how long that took, None for longer than `most`."""
+        began = self.now
+        while self.now - began < most:
+            self.run_until(self.now + 1.0)
+            if self.everyone:
+                return self.now - began
+        return None
+
+    # What happens
+
+    def start(self, worker: _Worker, within: float) -> None:
+        """Start a worker at a moment within so many seconds."""
+        self._at(self.now + self.chance.uniform(0, within), "begin", worker)
+
+    def kill(self, worker: _Worker) -> None:
+        """Kill a worker: its leases and its record run out."""
+        for shard in worker.shards:
+            self.connected[shard] = 0
+        worker.alive, worker.shards, worker.is_connecting = False, set(), False
+        worker.waiting.clear()
+
+    def close_sockets(self) -> None:
+        """Close all sockets: each user's connection comes back when it is its turn."""
+        for worker in self.workers:
+            for shard in worker.shards:
+                self._queue(worker, shard, self.connected[shard])
+                self.connected[shard] = 0
+
+    def _queue(self, worker: _Worker, shard: int, people: int) -> None:
+        worker.waiting.extend([shard] * people)
+        if not worker.is_connecting:
+            worker.is_connecting = True
+            self._at(self.now, "connect", worker)
+
+    def _trip(self, count: int = 1) -> bool:
+        if self.now < self.storage_away_until:
+            return False
+        self.seen.storage[int(self.now)] += count
+        return True
+
+    def _begin(self, worker: _Worker, _: int) -> None:
+        self._trip(self.total // 1000 + 1)  # the listing of the users, in pages
+        self._beat(worker, 0)
+        self._trip(3)
+        self.news += 1
+        alone = len(self.told) < 2
+        self._at(self.now + (min(self.lease / 10, 1.0) if alone else 0.0), "poll", worker)
+
+    def _beat(self, worker: _Worker, _: int) -> None:
+        """Renew the leases, tell of itself; stop when the leases have run out."""
+        if self._trip(len(worker.shards) + 1):
+            for shard in tuple(worker.shards):
+                holder, until = self.leases.get(shard, ("", 0.0))
+                if holder == worker.name and until > self.now:
+                    self.leases[shard] = (holder, self.now + self.lease)
+                else:
+                    self._lose(worker, shard)
+            worker.until = self.now + self.lease
+            self.told[worker.name] = (self.now + self.lease, frozenset(worker.shards))
+            self._at(self.now + self.lease / 3, "beat", worker)
+            return
+        worker.expected, worker.expected_until = max(worker.others + 1, worker.expected), self.now + self.lease
+        if self.now >= worker.until:
+            for shard in tuple(worker.shards):
+                self._lose(worker, shard)
+        self._at(self.now + self.lease / 12, "beat", worker)
+
+    def _poll(self, worker: _Worker, _: int) -> None:
+        """Read what is new, and look when there is something, or enough time has passed."""
+        self._at(self.now + POLL * self.chance.uniform(0.98, 1.02), "poll", worker)
+        if not self._trip():
+            return
+        changed = worker.seen_news != self.news
+        if self.now >= worker.next_look or (changed and self.now >= worker.soonest):
+            worker.seen_news = self.news
+            self._look(worker)
+
+    def _look(self, worker: _Worker) -> None:
+        if not self._trip(2):
+            return
+        members = self._members()
+        pause, rest = look_pauses(self.lease, len(members))
+        worker.next_look, worker.soonest = self.now + pause, self.now + rest
+        others = [each for each in members if each.worker != worker.name]
+        worker.others = len(others)
+        expected = worker.expected if self.now < worker.expected_until else 0
+        plan = make_plan(Member(worker.name, frozenset(worker.shards)), others, self.shards_count, expected=expected)
+        for shard in plan.give:
+            self._lose(worker, shard)
+            self.leases.pop(shard, None)
+            self._trip(3)  # the lease, what it tells of itself, the news
+            self.news += 1
+        took = False
+        for shard in plan.take:
+            self._trip()
+            holder = self.leases.get(shard)
+            if holder is not None and holder[1] > self.now:
+                continue
+            self.leases[shard] = (worker.name, self.now + self.lease)
+            worker.shards.add(shard)
+            worker.until = max(worker.until, self.now + self.lease)
+            self.seen.moved += 1
+            took = True
+            self._queue(worker, shard, self.people[shard])
+        if took or plan.give:
+            self.told[worker.name] = (self.now + self.lease, frozenset(worker.shards))
+            self._trip()
+
+    def _connect(self, worker: _Worker, _: int) -> None:
+        while worker.waiting and worker.waiting[0] not in worker.shards:
+            worker.waiting.popleft()
+        if not worker.waiting:
+            worker.is_connecting = False
+            return
+        pause = worker.pace.wait(self.now)
+        if not pause:
+            shard = worker.waiting.popleft()
+            if self.connected[shard] < self.people[shard]:
+                self.connected[shard] += 1
+                self.seen.connects[int(self.now)] += 1
+        self._at(self.now + pause, "connect", worker)
+
+    def _lose(self, worker: _Worker, shard: int) -> None:
+        worker.shards.discard(shard)
+        self.connected[shard] = 0
+
+    def _members(self) -> list[Member]:
+        # All workers that look within a tenth of a second see the same: the view is made once for them.
+        if self.now - self._view[0] > 0.1:
+            members = [Member(name, shards) for name, (until, shards) in self.told.items() if until > self.now]
+            self._view = (self.now, members)
+        return self._view[1]
+
+
+def simulate(
+    *,
+    people: int = 1_000_000,
+    workers: int = 500,
+    shards: int = 1024,
+    lease: float = 15.0,
+    per_second: float = 10.0,
+    seed: int = 1,
+) -> list[Result]:
+    """Play the scenarios, one after the other, and return what each shows."""
+    made = Simulation(people=people, workers=workers, shards=shards, lease=lease, per_second=per_second, seed=seed)
+    results: list[Result] = []
+    patience = 600.0 + 4 * people / workers / per_second
+
+    def note(scenario: str, whole: float | None, before: Seen) -> None:
+        made.run_until(made.now + 3 * lease)
+        seen = made.seen
+        quiet = [seen.storage[second] for second in range(int(made.now - 2 * lease), int(made.now))]
+        results.append(
+            Result(
+                scenario,
+                max(seen.storage.values(), default=0),
+                sum(quiet) / max(len(quiet), 1),
+                max(seen.connects.values(), default=0),
+                whole,
+                seen.moved,
+            )
+        )
+        made.seen = before
+
+    for worker in made.workers:
+        made.start(worker, 60.0)
+    note("all workers start within a minute", made.until_whole(patience), Seen())
+    dead = made.workers[: max(workers // 10, 1)]
+    for worker in dead:
+        made.kill(worker)
+    note("a tenth of the workers dies at once", made.until_whole(patience), Seen())
+    for worker in dead:
+        worker.alive, worker.generation, worker.pace = True, worker.generation + 1, Pace(per_second)
+        made.start(worker, 10.0)
+    made.run_until(made.now + 3 * lease)
+    note("these workers come back", made.until_whole(patience), Seen())
+    made.storage_away_until = made.now + 60.0
+    made.run_until(made.now + 60.0)
+    note("the storage is away for a minute", made.until_whole(patience), Seen())
+    made.close_sockets()
+    note("the cloud closes all sockets", made.until_whole(patience), Seen())
+    return results
+
+
+def table(results: list[Result]) -> str:
+    """Return a table for people."""
+    lines = [
+        "| what happens | all are listened for after | storage trips/s, peak | the same, quiet | connects/s, peak "
+        "| shards moved |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for each in results:
+        after = "never" if each.whole_after is None else f"{each.whole_after:.0f} s"
+        lines.append(
+            f"| {each.scenario} | {after} | {each.storage_peak:,} | {each.storage_quiet:,.0f} | "
+            f"{each.connects_peak:,} | {each.moved:,} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Simulate what the command line asks for; 1 when somebody was not listened for in the end."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.simulate_fleet")
+    parser.add_argument("--people", type=int, default=1_000_000)
+    parser.add_argument("--workers", type=int, default=500)
+    parser.add_argument("--shards", type=int, default=1024)
+    parser.add_argument("--lease", type=float, default=15.0)
+    parser.add_argument("--per-second", type=float, default=10.0, help="connects of one worker")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/sizing.md")
+    options = parser.parse_args(arguments)
+    results = simulate(
+        people=options.people,
+        workers=options.workers,
+        shards=options.shards,
+        lease=options.lease,
+        per_second=options.per_second,
+        seed=options.seed,
+    )
+    made = table(results)
+    print(made)
+    if options.write:
+        before, _, rest = PAGE.read_text().partition(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n{made}\n{END}{rest.partition(END)[2]}")
+    return int(any(each.whole_after is None for each in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
