@@ -1,4 +1,5 @@
-"""Tests in tiers: offline ones always run; those with Node, a browser, published clients or servers run on request.
+"""Tests in tiers: offline ones always run; those with Node, a browser, published clients, servers or
+databases run on request.
 
 Nothing is left out in silence: the end of the run says which tests did not run and why. With CI=true in the
 environment, a test that was asked for and lacks what it needs has failed.
@@ -15,7 +16,7 @@ import pytest
 
 from tools.environments import EnvironmentUnavailableError, make
 
-MARKERS = ("node", "browser", "thirdparty", "servers")
+MARKERS = ("node", "browser", "thirdparty", "servers", "services")
 _LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 

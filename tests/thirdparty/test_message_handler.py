@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.thirdparty
-def test_it_hears_the_clear_text_of_what_ours_sealed() -> None:
+def test_message_handler_decrypts_messages_of_ours() -> None:
     with Emulator(tls=True) as cloud:
         variables = {
             "TOKEN": cloud.token_for("bob"),
