@@ -122,7 +122,7 @@ def make_site(webex_cloud: Cloud, tmp_path: Path) -> Iterator[Callable[..., Site
             client_id=webex_cloud.env["WEBEX_CLIENT_ID"],
             client_secret=options.pop("client_secret", webex_cloud.env["WEBEX_CLIENT_SECRET"]),
             redirect_uri=options.pop("redirect_uri", f"http://127.0.0.1:{port}/auth/callback"),
-            scope="openid email profile spark:all",
+            scope="openid email profile spark:all spark:kms",
             credential_max_age=0,
         )
         auth = WebexAuth(integration, session_secret=session_secret, **options)

@@ -63,7 +63,7 @@ def test_an_expired_state_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch
     assert session_of(browser) is None
 
 
-def test_a_login_begun_in_another_browser_can_not_be_finished_here(site: Site) -> None:
+def test_a_login_of_another_browser_cannot_be_finished(site: Site) -> None:
     attacker, victim = site.browser("attacker"), site.browser("victim")
     back = site.cloud.sign_in(site.begin(attacker), as_="bob")
     page = victim.get(back)
@@ -74,7 +74,7 @@ def test_a_login_begun_in_another_browser_can_not_be_finished_here(site: Site) -
     assert victim.get(site.cloud.sign_in(site.begin(attacker), as_="bob")).status == 400
 
 
-def test_a_code_of_one_login_is_no_good_in_another(site: Site) -> None:
+def test_a_code_of_one_login_is_refused_in_another(site: Site) -> None:
     attacker, victim = site.browser("attacker"), site.browser("victim")
     stolen = site.cloud.sign_in(site.begin(victim), as_="alice")
     code = dict(part.split("=", 1) for part in stolen.split("?")[1].split("&"))["code"]
@@ -100,7 +100,7 @@ def test_a_session_is_new_at_each_sign_in(site: Site) -> None:
 
 
 @pytest.mark.parametrize("value", ["known", "known.known", "", "a" * 5000, "../..", "é", "%00.%00"])
-def test_a_made_up_session_is_nobodys_and_is_never_taken_over(site: Site, value: str) -> None:
+def test_a_forged_session_id_is_refused_and_never_adopted(site: Site, value: str) -> None:
     browser = site.browser()
     browser.cookies["127.0.0.1", "webex_session"] = quote(value, safe="./%")
     assert site.me(browser).status == 401
@@ -108,7 +108,7 @@ def test_a_made_up_session_is_nobodys_and_is_never_taken_over(site: Site, value:
     assert not (session_of(browser) or "").startswith("known")
 
 
-def test_one_cookie_is_no_good_as_another(site: Site) -> None:
+def test_a_login_cookie_is_refused_as_a_session_cookie(site: Site) -> None:
     browser = site.browser()
     site.begin(browser)
     login = browser.cookie("webex_login")
@@ -116,7 +116,7 @@ def test_one_cookie_is_no_good_as_another(site: Site) -> None:
     assert site.me(browser).status == 401
 
 
-def test_a_copied_cookie_is_dead_after_sign_out(site: Site) -> None:
+def test_a_copied_cookie_is_invalid_after_sign_out(site: Site) -> None:
     browser, thief = site.browser(), site.browser("thief")
     site.sign_in(browser)
     thief.cookies.update(browser.cookies)
@@ -127,7 +127,7 @@ def test_a_copied_cookie_is_dead_after_sign_out(site: Site) -> None:
     assert site.me(thief).status == 401
 
 
-def test_the_storage_makes_nobody_somebody(site: Site) -> None:
+def test_stored_session_keys_are_not_valid_cookies(site: Site) -> None:
     browser = site.browser()
     site.sign_in(browser)
     session_id = (session_of(browser) or "").split(".")[0].encode()
@@ -177,7 +177,7 @@ def test_return_to_never_leaves_the_app(site: Site, spelling: str) -> None:
 
 
 @pytest.mark.parametrize("own", ["/auth/login", "/auth/login?return_to=/auth/login", "/auth/callback?code=1"])
-def test_return_to_never_goes_round_in_circles(site: Site, own: str) -> None:
+def test_return_to_never_loops(site: Site, own: str) -> None:
     browser = site.browser()
     back = site.cloud.sign_in(site.begin(browser, quote(own, safe="")))
     assert browser.get(back, follow=False).headers["location"] == "/"
@@ -195,7 +195,7 @@ FORGED = {
 }
 
 
-def test_forged_forwarding_headers_change_nothing(site: Site) -> None:
+def test_forged_forwarding_headers_are_ignored(site: Site) -> None:
     browser = site.browser()
     login = site.begin(browser, "/me", **FORGED)
     assert "evil" not in login
@@ -205,18 +205,18 @@ def test_forged_forwarding_headers_change_nothing(site: Site) -> None:
     assert site.me(browser, **FORGED).status == 200
 
 
-def test_a_forged_host_changes_nothing(site: Site) -> None:
+def test_a_forged_host_is_ignored(site: Site) -> None:
     login = site.begin(site.browser(), "/me", host="evil.example")
     assert "evil" not in login
 
 
-def test_even_a_trusted_proxy_does_not_move_the_callback(make_site: Callable[..., Site]) -> None:
+def test_a_trusted_proxy_does_not_change_the_callback(make_site: Callable[..., Site]) -> None:
     site = make_site(trusted_proxies=["127.0.0.1"])
     login = site.begin(site.browser(), "/me", **FORGED)
     assert quote(f"{site.url}/auth/callback", safe="") in login
 
 
-def test_only_trusted_proxies_are_believed() -> None:
+def test_only_trusted_proxies_are_honoured() -> None:
     request = WebRequest("GET", "http", "app", "/", headers={**FORGED, "x-forwarded-for": "6.6.6.6, 1.2.3.4, 10.0.0.2"})
     seen: list[str] = []
     for address, trusted in (("9.9.9.9", ["10.0.0.0/8"]), ("10.0.0.9", []), ("10.0.0.9", ["10.0.0.0/8"])):
@@ -245,7 +245,7 @@ def test_only_trusted_proxies_are_believed() -> None:
         {"origin": "https://evil.example", "x-forwarded-host": "evil.example", "host": "evil.example"},
     ],
 )
-def test_another_site_can_not_sign_anybody_out(site: Site, headers: dict[str, str]) -> None:
+def test_another_site_cannot_sign_a_user_out(site: Site, headers: dict[str, str]) -> None:
     browser = site.browser()
     site.sign_in(browser)
     answer = browser._go("POST", f"{site.url}/auth/logout", {}, headers, follow=False)
@@ -253,7 +253,7 @@ def test_another_site_can_not_sign_anybody_out(site: Site, headers: dict[str, st
     assert site.me(browser).status == 200
 
 
-def test_a_link_can_not_sign_anybody_out(site: Site) -> None:
+def test_a_link_cannot_sign_a_user_out(site: Site) -> None:
     browser = site.browser()
     site.sign_in(browser)
     assert browser.get(f"{site.url}/auth/logout").status == 405
@@ -271,7 +271,7 @@ def test_handlers_can_ask_for_the_same_origin(site: Site) -> None:
 # What is seen
 
 
-def test_cookies_are_closed_to_scripts_and_other_sites(site: Site) -> None:
+def test_cookies_are_httponly_and_samesite(site: Site) -> None:
     browser = site.browser()
     login = browser.get(f"{site.url}/auth/login", follow=False)
     page = browser.get(site.cloud.sign_in(login.headers["location"]), follow=False)

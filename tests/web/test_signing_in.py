@@ -21,14 +21,14 @@ from webex.web.fastapi import WebexAuth, WebexMiddleware
 from webex.web.starlette import WebexAuth as StarletteWebexAuth
 
 
-def test_a_person_signs_in_and_lands_where_they_wanted_to_go(site: Site) -> None:
+def test_a_person_signs_in_and_reaches_the_requested_page(site: Site) -> None:
     browser = site.browser()
     page = site.sign_in(browser, "alice", "/me?tab=1")
     assert page.url == f"{site.url}/me?tab=1"
     assert json.loads(page.body) == {"emails": ["alice@example.com"]}
 
 
-def test_two_browsers_are_two_people(site: Site) -> None:
+def test_two_browsers_have_separate_sessions(site: Site) -> None:
     alice, bob = site.browser("alice"), site.browser("bob")
     site.sign_in(alice, "alice")
     site.sign_in(bob, "bob")
@@ -36,7 +36,7 @@ def test_two_browsers_are_two_people(site: Site) -> None:
     assert json.loads(site.me(bob).body)["emails"] == ["bob@example.com"]
 
 
-def test_somebody_who_is_not_signed_in_is_asked_to_and_comes_back(site: Site) -> None:
+def test_a_signed_out_user_signs_in_and_returns_to_the_page(site: Site) -> None:
     browser = site.browser()
     page = browser.get(f"{site.url}/me?a=1&b=%2F", follow=False, headers={"accept": "text/html"})
     assert page.status == 303
@@ -53,7 +53,7 @@ def test_a_script_that_is_not_signed_in_gets_a_401(site: Site) -> None:
     assert answer.headers["www-authenticate"]
 
 
-def test_a_page_may_do_without_anybody(site: Site) -> None:
+def test_a_page_may_be_optional_about_the_user(site: Site) -> None:
     browser = site.browser()
     assert json.loads(browser.get(f"{site.url}/maybe").body) == {"who": None}
     assert json.loads(browser.get(f"{site.url}/state").body) == {"who": None}
@@ -63,7 +63,7 @@ def test_a_page_may_do_without_anybody(site: Site) -> None:
     assert json.loads(browser.get(f"{site.url}/state").body) == {"who": who}
 
 
-def test_consent_that_is_taken_back_leads_to_the_sign_in(site: Site) -> None:
+def test_withdrawn_consent_redirects_to_the_sign_in(site: Site) -> None:
     browser = site.browser()
     site.sign_in(browser)
     site.cloud.revoke_consent("alice")
@@ -76,7 +76,7 @@ def test_consent_that_is_taken_back_leads_to_the_sign_in(site: Site) -> None:
     assert site.sign_in(browser).status == 200
 
 
-def test_signing_out_forgets_session_and_tokens(site: Site) -> None:
+def test_signing_out_deletes_session_and_tokens(site: Site) -> None:
     browser = site.browser()
     site.sign_in(browser)
     page = browser.post(f"{site.url}/auth/logout", follow=False)
@@ -96,7 +96,7 @@ def test_without_revoking_only_this_browser_is_signed_out(make_site: Callable[..
     assert site.me(other).status == 200
 
 
-def test_localhost_is_sent_to_the_host_that_keeps_the_cookie(site: Site) -> None:
+def test_localhost_is_redirected_to_the_host_of_the_cookie(site: Site) -> None:
     browser = site.browser()
     page = browser.get(site.url.replace("127.0.0.1", "localhost") + "/auth/login?return_to=/me", follow=False)
     assert page.headers["location"] == f"{site.url}/auth/login?return_to=/me"
@@ -110,7 +110,7 @@ def test_sessions_outlive_the_process(make_site: Callable[..., Site]) -> None:
     assert second.me(browser).status == 200
 
 
-def test_a_secret_can_be_replaced_without_signing_anybody_out(make_site: Callable[..., Site]) -> None:
+def test_a_secret_can_be_rotated_without_signing_users_out(make_site: Callable[..., Site]) -> None:
     old, new = "o" * 40, "n" * 40
     first = make_site(session_secret=old)
     browser = first.browser()
@@ -129,7 +129,7 @@ def test_a_session_ends_when_its_time_is_over(make_site: Callable[..., Site]) ->
 # Hooks
 
 
-def test_a_success_hook_may_choose_where_to_go(make_site: Callable[..., Site]) -> None:
+def test_a_success_hook_may_choose_the_target(make_site: Callable[..., Site]) -> None:
     seen = []
 
     async def welcome(signed_in: object, request: WebRequest) -> str:
@@ -141,7 +141,7 @@ def test_a_success_hook_may_choose_where_to_go(make_site: Callable[..., Site]) -
     assert seen == [("alice@example.com", "/auth/callback")]
 
 
-def test_a_success_hook_can_not_send_people_elsewhere(make_site: Callable[..., Site]) -> None:
+def test_a_success_hook_cannot_redirect_to_another_origin(make_site: Callable[..., Site]) -> None:
     site = make_site(on_success=lambda *_: "https://evil.example/")
     browser = site.browser()
     back = site.cloud.sign_in(site.begin(browser))
@@ -165,12 +165,12 @@ def test_a_failure_hook_may_answer(make_site: Callable[..., Site]) -> None:
 # Pages that tell what went wrong
 
 
-def test_a_refused_consent_says_so(site: Site) -> None:
+def test_a_refused_consent_is_explained(site: Site) -> None:
     browser = site.browser()
     page = browser.get(site.cloud.sign_in(site.begin(browser), deny=True))
     assert page.status == 403
     assert "You did not allow it" in page.text
-    assert 'href="/auth/login"' in page.text
+    assert 'href="/auth/login?return_to=%2Fme"' in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert page.headers["cache-control"] == "no-store"
 
@@ -184,7 +184,7 @@ def test_a_wrong_client_secret_names_the_setting_and_shows_no_secret(make_site: 
     assert "not-the-right-secret" not in page.text
 
 
-def test_a_page_escapes_what_came_from_outside(site: Site) -> None:
+def test_a_page_escapes_request_parameters(site: Site) -> None:
     browser = site.browser()
     login = site.begin(browser)
     state = dict(part.split("=", 1) for part in login.split("?")[1].split("&"))["state"]
@@ -195,7 +195,7 @@ def test_a_page_escapes_what_came_from_outside(site: Site) -> None:
     assert "&lt;script&gt;" in page.text
 
 
-def test_a_cloud_that_is_gone_is_told_of(site: Site) -> None:
+def test_an_unreachable_cloud_is_explained(site: Site) -> None:
     browser = site.browser()
     back = site.cloud.sign_in(site.begin(browser))
     site.cloud.faults.add("/v1/access_token", drop=True)
@@ -244,7 +244,7 @@ def test_plain_http_is_for_this_machine_only() -> None:
         WebexAuth(integration("http://app.example.com/auth/callback"), session_secret=SECRET)
 
 
-def test_a_redirect_uri_that_ends_elsewhere_names_both_ways_out() -> None:
+def test_a_mismatching_redirect_uri_names_both_fixes() -> None:
     with pytest.raises(ConfigurationError, match="callback_path='/oauth/redirect'"):
         WebexAuth(integration("https://app.example.com/oauth/redirect"), session_secret=SECRET)
     WebexAuth(

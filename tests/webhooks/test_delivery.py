@@ -57,7 +57,7 @@ def test_events_of_the_cloud_arrive_typed(webex_cloud: Cloud, hook: tuple[str, l
         assert alice.messages.get(written[0].data.id or "").text == "Did you hear that?"
 
 
-def test_what_others_post_is_refused(hook: tuple[str, list[WebhookEvent]]) -> None:
+def test_unsigned_deliveries_are_refused(hook: tuple[str, list[WebhookEvent]]) -> None:
     url, events = hook
     http = urllib3.PoolManager()
     for headers in ({}, {"x-spark-signature": "0" * 40}):

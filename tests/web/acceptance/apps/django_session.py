@@ -1,0 +1,11 @@
+"""The Django project with the session's id in Django's session."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.update(APP_SESSION="framework")
+
+from django_site import application
+
+__all__ = ["application"]
