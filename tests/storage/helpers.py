@@ -54,10 +54,13 @@ class FakeRuntime:
         self.in_threads.append(getattr(inner, "__name__", repr(inner)))
         return await asyncio.to_thread(function, *args)
 
-    async def single_flight(self, key: Any, work: Callable[[], Any]) -> Any:
+    async def single_flight(self, key: Any, work: Callable[[], Any], **_: Any) -> Any:
         if self.style == "blocking":
             return await work()
         return await asyncio.shield(asyncio.create_task(work()))
+
+    async def begin(self, key: Any, work: Callable[[], Any]) -> None:
+        await work()
 
 
 class _SystemClock:
@@ -138,12 +141,30 @@ class DirectAdapter(DictBinding):
 class AsyncMemory:
     """A full adapter of `async def` methods; every call suspends once."""
 
-    capabilities = Capabilities(ttl=True, scan=True, compare_and_swap=True, lease=True)
+    capabilities = Capabilities(ttl=True, scan=True, compare_and_swap=True, lease=True, bulk=True)
 
     def __init__(self, clock: Any = None) -> None:
         self._memory = MemoryStorage(clock=clock)
 
     def bind(self, namespace: str) -> _AsyncMemoryBinding:
+        return _AsyncMemoryBinding(self._memory.bind(namespace))
+
+
+class BothStyles(AsyncMemory):
+    """An adapter that offers plain methods by `bind` and `async def` ones by `bind_async`."""
+
+    asynchronous = False
+
+    def __init__(self, clock: Any = None) -> None:
+        super().__init__(clock)
+        self.bound: list[str] = []
+
+    def bind(self, namespace: str) -> Any:
+        self.bound.append("plain")
+        return self._memory.bind(namespace)
+
+    def bind_async(self, namespace: str) -> _AsyncMemoryBinding:
+        self.bound.append("async")
         return _AsyncMemoryBinding(self._memory.bind(namespace))
 
 
@@ -154,6 +175,10 @@ class _AsyncMemoryBinding:
     async def get(self, key: str) -> Any:
         await asyncio.sleep(0)
         return self._inner.get(key)
+
+    async def get_many(self, keys: Any) -> Any:
+        await asyncio.sleep(0)
+        return self._inner.get_many(keys)
 
     async def put(self, key: str, value: Any, *, expires_in: float | None = None) -> None:
         await asyncio.sleep(0)

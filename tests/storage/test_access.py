@@ -6,16 +6,25 @@ import asyncio
 import logging
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.storage.helpers import AsyncDictAdapter, AsyncMemory, DictAdapter, FakeRuntime, MovableClock
+from tests.storage.helpers import AsyncDictAdapter, AsyncMemory, BothStyles, DictAdapter, FakeRuntime, MovableClock
 from webex.errors import ConfigurationError, MissingKeyError, StorageError
-from webex.runtime import drive
+from webex.runtime import EventLoopRuntime, drive
 from webex.runtime.protocol import Runtime
-from webex.storage import Capabilities, EncryptedStorage, MemoryStorage, SQLiteStorage, StorageAccess
+from webex.storage import (
+    Capabilities,
+    EncryptedStorage,
+    MemoryStorage,
+    SQLiteStorage,
+    StorageAccess,
+    as_storage,
+    scoped,
+)
 
 
 def runtime(style: str = "blocking", clock: MovableClock | None = None) -> Any:
@@ -31,6 +40,10 @@ KINDS: dict[str, Any] = {
     "async memory": lambda path: AsyncMemory(),
     "async dict": lambda path: AsyncDictAdapter(),
 }
+
+
+def sealed(inner: Any) -> EncryptedStorage:
+    return EncryptedStorage(inner, [EncryptedStorage.generate_key()])
 
 
 async def story(access: StorageAccess) -> None:
@@ -85,24 +98,24 @@ async def story(access: StorageAccess) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("async")])
-def test_in_blocking_style_every_call_returns_without_waiting_for_an_event_loop(kind: str, tmp_path: Path) -> None:
+def test_blocking_calls_need_no_event_loop(kind: str, tmp_path: Path) -> None:
     drive(story(StorageAccess(KINDS[kind](tmp_path / "webex.db"), runtime())))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_in_event_loop_style_every_adapter_does_the_same(kind: str, tmp_path: Path) -> None:
+def test_every_adapter_behaves_the_same_in_event_loop_style(kind: str, tmp_path: Path) -> None:
     asyncio.run(story(StorageAccess(KINDS[kind](tmp_path / "webex.db"), runtime("async"))))
 
 
 @pytest.mark.parametrize("kind", ["async memory", "async dict"])
-def test_an_asynchronous_adapter_is_refused_by_a_blocking_client_before_any_call(kind: str, tmp_path: Path) -> None:
+def test_a_blocking_client_refuses_an_asynchronous_adapter(kind: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="use AsyncIntegration"):
         StorageAccess(KINDS[kind](tmp_path), runtime())
     with pytest.raises(ConfigurationError):
         StorageAccess(EncryptedStorage(KINDS[kind](tmp_path), [EncryptedStorage.generate_key()]), runtime())
 
 
-def test_sqlite_reads_stay_on_the_loops_thread_and_writes_leave_it(tmp_path: Path) -> None:
+def test_sqlite_reads_on_the_loop_thread_and_writes_in_workers(tmp_path: Path) -> None:
     async def main() -> None:
         work = runtime("async")
         access = StorageAccess(SQLiteStorage(tmp_path / "webex.db"), work)
@@ -116,7 +129,7 @@ def test_sqlite_reads_stay_on_the_loops_thread_and_writes_leave_it(tmp_path: Pat
     asyncio.run(main())
 
 
-def test_memory_never_leaves_the_loops_thread() -> None:
+def test_memory_storage_is_called_on_the_loop_thread() -> None:
     async def main() -> None:
         work = runtime("async")
         await story(StorageAccess(MemoryStorage(), work))
@@ -125,7 +138,7 @@ def test_memory_never_leaves_the_loops_thread() -> None:
     asyncio.run(main())
 
 
-def test_a_plain_adapter_that_declares_nothing_runs_in_a_worker_thread() -> None:
+def test_an_undeclared_plain_adapter_runs_in_a_worker_thread() -> None:
     seen: list[int] = []
 
     class Binding:
@@ -173,7 +186,7 @@ def test_a_busy_database_is_waited_for_through_the_runtime(style: str, tmp_path:
     other.close()
 
 
-def test_what_a_foreign_adapter_raises_becomes_a_storage_error_without_its_text() -> None:
+def test_adapter_exceptions_become_storage_errors_without_text() -> None:
     class Binding:
         def get(self, key: str) -> Any:
             raise OSError("could not store 'very secret token'")
@@ -193,7 +206,7 @@ def test_what_a_foreign_adapter_raises_becomes_a_storage_error_without_its_text(
         drive(access.clear("credentials"))
 
 
-def test_a_plain_method_that_returns_something_to_await_is_named() -> None:
+def test_a_plain_method_returning_an_awaitable_is_named() -> None:
     class Binding:
         def get(self, key: str) -> Any:
             async def later() -> int:
@@ -225,7 +238,7 @@ def test_expiry_is_emulated_where_the_adapter_has_none(kind: str, tmp_path: Path
     assert drive(access.put_if_version("logins", "key", 2, None)) is not None
 
 
-def test_a_value_that_looks_like_an_emulated_expiry_comes_back_as_it_was() -> None:
+def test_a_value_resembling_an_emulated_expiry_round_trips() -> None:
     access = StorageAccess(DictAdapter(), runtime())
     drive(access.put("logins", "key", 1, expires_in=600))
     looks_alike = access.storage.bind("logins").get("key")
@@ -241,7 +254,7 @@ def test_a_value_without_expiry_is_stored_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("kind", ["dict", "async dict", "sqlite", "memory"])
-def test_of_many_tasks_that_swap_or_take_at_once_one_wins(kind: str, tmp_path: Path) -> None:
+def test_one_of_many_concurrent_swaps_or_leases_wins(kind: str, tmp_path: Path) -> None:
     async def main() -> None:
         access = StorageAccess(KINDS[kind](tmp_path / "webex.db"), runtime("async"))
         await access.put("credentials", "key", 0)
@@ -276,7 +289,7 @@ def test_an_adapter_with_four_plain_calls_is_warned_about_once(caplog: pytest.Lo
     assert "Fresh has no compare-and-swap and no leases" in caplog.text
 
 
-def test_a_lease_that_is_granted_after_its_asker_was_cancelled_is_given_back() -> None:
+def test_a_lease_granted_to_a_cancelled_caller_is_released() -> None:
     granting, may_grant = threading.Event(), threading.Event()
     memory = MemoryStorage()
 
@@ -296,8 +309,6 @@ def test_a_lease_that_is_granted_after_its_asker_was_cancelled_is_given_back() -
             return binding
 
     async def main() -> None:
-        from webex.runtime import EventLoopRuntime
-
         real: Runtime = EventLoopRuntime()
         access = StorageAccess(Slow(), real)
         asker = asyncio.create_task(access.try_lease("credentials", "work", 600))
@@ -314,7 +325,7 @@ def test_a_lease_that_is_granted_after_its_asker_was_cancelled_is_given_back() -
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "dict"])
 @pytest.mark.parametrize("value", [object(), {1: 2}, {"a": b"x"}, float("nan"), 2**70, "\ud800", {"a": {1}}])
-def test_what_is_not_plain_json_is_refused(kind: str, value: Any, tmp_path: Path) -> None:
+def test_a_value_that_is_not_plain_json_is_refused(kind: str, value: Any, tmp_path: Path) -> None:
     access = StorageAccess(KINDS[kind](tmp_path / "webex.db"), runtime())
     with pytest.raises(StorageError):
         drive(access.put("credentials", "key", value))
@@ -337,3 +348,87 @@ def test_a_key_that_is_not_text_is_refused(bad: Any, tmp_path: Path) -> None:
             drive(StorageAccess(KINDS[kind](tmp_path / "webex.db"), runtime()).put("credentials", bad, 1))
     with pytest.raises(StorageError, match="namespace"):
         drive(StorageAccess(MemoryStorage(), runtime()).put("", "key", 1))
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: inner, lambda inner: scoped(inner, "one"), sealed])
+def test_adapter_with_both_bindings_needs_no_threads(wrap: Callable[[Any], Any]) -> None:
+    adapter = BothStyles()
+    storage = wrap(adapter)
+    blocking = StorageAccess(storage, FakeRuntime("blocking"))
+    drive(blocking.put("space", "key", {"n": 1}))
+    looped = FakeRuntime("async")
+
+    async def run() -> Any:
+        access = StorageAccess(storage, looped)
+        found = await access.get_many("space", ["key", "missing"])
+        lease = await access.try_lease("space", "work", 5)
+        assert lease is not None
+        assert drive(blocking.try_lease("space", "work", 5)) is None
+        await lease.release()
+        return found
+
+    assert asyncio.run(run()) == {"key": {"n": 1}}
+    assert looped.in_threads == []
+    assert set(adapter.bound) == {"plain", "async"}
+
+
+def test_asynchronous_adapter_releases_a_cancelled_callers_lease() -> None:
+    gate: asyncio.Event
+
+    class Slow(AsyncMemory):
+        def bind(self, namespace: str) -> Any:
+            binding = super().bind(namespace)
+            take = binding.try_lease
+
+            async def slowly(name: str, ttl: float) -> Any:
+                lease = await take(name, ttl)
+                await gate.wait()  # the server granted it, the answer is on its way
+                return lease
+
+            binding.try_lease = slowly  # type: ignore[method-assign]  # a slow network
+            return binding
+
+    async def run() -> float:
+        nonlocal gate
+        gate = asyncio.Event()
+        runtime = EventLoopRuntime()
+        access = StorageAccess(Slow(), runtime)
+        asking = asyncio.create_task(access.try_lease("space", "work", 600))
+        while not await access.lease_remaining("space", "work"):
+            await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        gate.set()
+        await runtime.aclose()
+        return await access.lease_remaining("space", "work")
+
+    assert asyncio.run(run()) == 0.0
+
+
+def test_adapter_keeps_its_optional_parts_when_it_is_adapted() -> None:
+    class Adapter(AsyncMemory):
+        busy_timeout = 3.0
+
+        def bind_async(self, namespace: str) -> Any:
+            return super().bind(namespace)
+
+        async def aclose(self) -> None: ...
+
+    adapted = as_storage(Adapter())
+    assert adapted.busy_timeout == 3.0  # type: ignore[attr-defined]  # optional
+    assert callable(adapted.bind_async)  # type: ignore[attr-defined]  # optional
+    assert callable(adapted.aclose)  # type: ignore[attr-defined]  # optional
+
+
+def test_complete_adapter_is_used_unchanged() -> None:
+    adapter = BothStyles()
+    assert as_storage(adapter) is adapter
+    assert as_storage(AsyncMemory()) is not adapter
+
+
+def test_get_many_works_with_an_adapter_that_reads_one_key_at_a_time() -> None:
+    access = StorageAccess(DictAdapter(), FakeRuntime("blocking"))
+    drive(access.put("space", "a", 1))
+    drive(access.put("space", "b", 2, expires_in=60))
+    assert drive(access.get_many("space", ["a", "b", "c"])) == {"a": 1, "b": 2}

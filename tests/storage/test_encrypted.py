@@ -25,14 +25,14 @@ def sealed_text(inner: Any, namespace: str = "credentials", key: str = "key") ->
     return text
 
 
-def test_the_storage_inside_sees_no_plain_text() -> None:
+def test_the_inner_storage_gets_no_plain_text() -> None:
     inner = MemoryStorage()
     EncryptedStorage(inner, [OLD]).bind("credentials").put("key", SECRET)
     assert "secret" not in sealed_text(inner)
     assert sealed_text(inner).startswith("webex1.")
 
 
-def test_the_file_holds_no_plain_text(tmp_path: Path) -> None:
+def test_the_file_contains_no_plain_text(tmp_path: Path) -> None:
     storage = EncryptedStorage(SQLiteStorage(tmp_path / "webex.db"), [OLD])
     storage.bind("credentials").put("key", SECRET)
     assert storage.bind("credentials").get("key") == SECRET
@@ -40,7 +40,7 @@ def test_the_file_holds_no_plain_text(tmp_path: Path) -> None:
         assert b"very secret token" not in file.read_bytes()
 
 
-def test_equal_values_are_sealed_differently() -> None:
+def test_equal_values_have_different_ciphertexts() -> None:
     inner = MemoryStorage()
     binding = EncryptedStorage(inner, [OLD]).bind("credentials")
     texts = set()
@@ -50,7 +50,7 @@ def test_equal_values_are_sealed_differently() -> None:
     assert len(texts) == 5
 
 
-def test_a_changed_value_does_not_open() -> None:
+def test_a_changed_value_is_refused() -> None:
     inner = MemoryStorage()
     binding = EncryptedStorage(inner, [OLD]).bind("credentials")
     binding.put("key", SECRET)
@@ -67,7 +67,7 @@ def test_a_changed_value_does_not_open() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "webex1", "webex1..", "webex1.x.y", 7, None, {"access_token": "x"}, ["webex1"]])
-def test_a_value_that_was_never_sealed_is_not_read(text: Any) -> None:
+def test_an_unencrypted_value_is_refused(text: Any) -> None:
     inner = MemoryStorage()
     inner.bind("credentials").put("key", text)
     with pytest.raises(DecryptionError):
@@ -75,7 +75,7 @@ def test_a_value_that_was_never_sealed_is_not_read(text: Any) -> None:
 
 
 @pytest.mark.parametrize("body", ["", "AAAA", "not base64!", "é", "A" * 15])
-def test_a_cut_off_value_does_not_open(body: str) -> None:
+def test_a_truncated_value_is_refused(body: str) -> None:
     inner = MemoryStorage()
     storage = EncryptedStorage(inner, [OLD])
     storage.bind("credentials").put("key", SECRET)
@@ -89,7 +89,7 @@ def test_a_cut_off_value_does_not_open(body: str) -> None:
     ("namespace", "key"),
     [("credentials", "other"), ("sessions", "key"), ("credential", "skey"), ("credentialsk", "ey")],
 )
-def test_a_value_that_was_moved_does_not_open(namespace: str, key: str) -> None:
+def test_a_value_moved_to_another_key_is_refused(namespace: str, key: str) -> None:
     inner = MemoryStorage()
     storage = EncryptedStorage(inner, [OLD])
     storage.bind("credentials").put("key", SECRET)
@@ -98,7 +98,7 @@ def test_a_value_that_was_moved_does_not_open(namespace: str, key: str) -> None:
         storage.bind(namespace).get(key)
 
 
-def test_the_first_key_seals_and_all_open() -> None:
+def test_the_first_key_encrypts_and_all_decrypt() -> None:
     inner = MemoryStorage()
     EncryptedStorage(inner, [OLD]).bind("credentials").put("key", SECRET)
     both = EncryptedStorage(inner, [NEW, OLD]).bind("credentials")
@@ -107,7 +107,7 @@ def test_the_first_key_seals_and_all_open() -> None:
     assert EncryptedStorage(inner, [NEW]).bind("credentials").get("new") == SECRET
 
 
-def test_a_value_of_a_key_that_was_dropped_says_which_key_is_wanted() -> None:
+def test_a_value_of_a_removed_key_names_the_key() -> None:
     inner = MemoryStorage()
     EncryptedStorage(inner, [OLD]).bind("credentials").put("key", SECRET)
     wanted = sealed_text(inner).split(".")[1]
@@ -116,7 +116,7 @@ def test_a_value_of_a_key_that_was_dropped_says_which_key_is_wanted() -> None:
     assert OLD not in str(caught.value)
 
 
-def test_reseal_lets_the_old_key_go(tmp_path: Path) -> None:
+def test_reseal_replaces_the_old_key(tmp_path: Path) -> None:
     inner = SQLiteStorage(tmp_path / "webex.db")
     old = EncryptedStorage(inner, [OLD])
     for number in range(700):
@@ -147,7 +147,7 @@ def test_reseal_keeps_the_expiry(tmp_path: Path) -> None:
         binding.get("login")
 
 
-def test_reseal_leaves_a_newer_value_alone() -> None:
+def test_reseal_keeps_a_newer_value() -> None:
     inner = MemoryStorage()
     EncryptedStorage(inner, [OLD]).bind("credentials").put("key", "old")
 
@@ -186,7 +186,7 @@ def test_reseal_of_an_asynchronous_storage_is_awaited() -> None:
     asyncio.run(main())
 
 
-def test_reseal_needs_what_a_plain_adapter_lacks() -> None:
+def test_reseal_refuses_an_adapter_without_scan_and_swap() -> None:
     with pytest.raises(ConfigurationError, match="scan and no compare_and_swap"):
         EncryptedStorage(DictAdapter(), [OLD]).reseal("credentials")
 
@@ -208,7 +208,7 @@ def test_reseal_needs_what_a_plain_adapter_lacks() -> None:
         None,
     ],
 )
-def test_what_is_no_random_key_is_refused_without_being_shown(key: Any) -> None:
+def test_a_weak_key_is_refused_without_being_shown(key: Any) -> None:
     with pytest.raises(ConfigurationError, match="generate_key") as caught:
         EncryptedStorage(MemoryStorage(), [NEW, key])
     assert "key 2" in str(caught.value)
@@ -222,7 +222,7 @@ def test_keys_are_a_list_of_at_least_one(keys: Any) -> None:
         EncryptedStorage(MemoryStorage(), keys)
 
 
-def test_a_key_may_be_bytes_or_either_kind_of_base64_with_or_without_padding() -> None:
+def test_a_key_may_be_bytes_or_any_base64() -> None:
     raw = b"\xfb\xff" + os.urandom(30)
     forms: list[Any] = [
         raw,
@@ -251,7 +251,7 @@ def test_no_repr_and_no_traceback_shows_a_key_or_a_value() -> None:
     assert "very secret token" not in shown
 
 
-def test_capabilities_are_those_of_the_storage_inside(tmp_path: Path) -> None:
+def test_capabilities_are_those_of_the_inner_storage(tmp_path: Path) -> None:
     sqlite = SQLiteStorage(tmp_path / "webex.db")
     assert EncryptedStorage(sqlite, [OLD]).capabilities == sqlite.capabilities
     assert EncryptedStorage(DictAdapter(), [OLD]).capabilities.lease is False

@@ -13,7 +13,7 @@ parts = st.lists(st.text(alphabet=st.sampled_from("a/%2F5é"), max_size=5) | st.
 
 
 @given(parts)
-def test_the_parts_come_back(given_parts: list[str]) -> None:
+def test_path_parts_round_trip(given_parts: list[str]) -> None:
     assert split_path(path(*given_parts)) == tuple(given_parts)
 
 
@@ -23,12 +23,12 @@ def test_different_parts_make_different_keys(one: list[str], other: list[str]) -
 
 
 @given(parts, parts)
-def test_a_path_with_an_empty_end_is_a_prefix_of_what_lies_below_only(above: list[str], key: list[str]) -> None:
+def test_a_path_with_an_empty_end_is_a_prefix_of_its_children_only(above: list[str], key: list[str]) -> None:
     below = len(key) > len(above) and key[: len(above)] == above
     assert path(*key).startswith(path(*above, "")) == below
 
 
-def test_the_example_of_the_design() -> None:
+def test_the_documented_example() -> None:
     assert path("a/b") != path("a", "b")
     assert path("app", "user") == "app/user"
 
@@ -45,7 +45,7 @@ def test_no_parts_make_no_key() -> None:
 
 
 @given(st.text(max_size=4), st.text(max_size=6))
-def test_the_bound_after_a_prefix_is_above_what_begins_with_it_and_below_the_rest(prefix: str, key: str) -> None:
+def test_the_upper_bound_of_a_prefix_is_exact(prefix: str, key: str) -> None:
     end = after_prefix(prefix)
     within = key >= prefix and (end is None or key < end)
     assert within == key.startswith(prefix)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
 import sqlite3
 import stat
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.storage.helpers import MovableClock
 from webex.errors import ConfigurationError, MissingKeyError, StorageError
-from webex.storage import SQLiteStorage
+from webex.runtime import BlockingRuntime, drive
+from webex.storage import SQLiteStorage, StorageAccess
 from webex.storage.protocol import BusyError
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -45,11 +48,67 @@ def test_only_the_owner_can_read_the_files(path: Path) -> None:
     assert modes == {"webex.db": 0o600, "webex.db-wal": 0o600, "webex.db-shm": 0o600}
 
 
-def test_an_existing_file_becomes_private(path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o666, 0o600])
+def test_mode_of_an_existing_file_is_kept(path: Path, mode: int, caplog: pytest.LogCaptureFixture) -> None:
     sqlite3.connect(path).execute("CREATE TABLE theirs (x)").connection.close()
-    path.chmod(0o644)
+    path.chmod(mode)
     SQLiteStorage(path).bind("credentials").put("key", 1)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert ("others can read the storage" in caplog.text) == (mode != 0o600)
+
+
+def test_modes_of_existing_side_files_are_kept(path: Path) -> None:
+    with SQLiteStorage(path) as storage:
+        storage.bind("credentials").put("key", 1)
+    path.chmod(0o640)
+    keeps_open = sqlite3.connect(path)
+    keeps_open.execute("SELECT * FROM webex_values").fetchall()
+    log = path.with_name("webex.db-wal")
+    log.chmod(0o640)
+    storage.bind("credentials").put("key", 2)
+    assert stat.S_IMODE(log.stat().st_mode) == 0o640
+    keeps_open.close()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_new_file_behind_a_symlink_is_private(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "data").mkdir()
+    real, link = tmp_path / "data" / "real.db", tmp_path / "link.db"
+    link.symlink_to(real)
+    if there:
+        real.touch(0o644)
+        real.chmod(0o644)
+    previous = os.umask(0)
+    try:
+        storage = SQLiteStorage(link)
+        storage.bind("credentials").put("key", 1)
+    finally:
+        os.umask(previous)
+    assert link.is_symlink()
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "data").iterdir()}
+    expected = 0o644 if there else 0o600
+    assert modes == {"real.db": expected, "real.db-wal": expected, "real.db-shm": expected}
+    assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".webex")] == []
+
+
+@pytest.mark.parametrize("kind", ["device", "link to a device", "pipe", "socket"])
+def test_a_non_regular_file_is_refused_and_unchanged(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "storage"
+    if kind == "device":
+        path = Path("/dev/null")
+    elif kind == "link to a device":
+        path.symlink_to("/dev/null")
+    elif kind == "pipe":
+        os.mkfifo(path, 0o644)
+    else:
+        socket.socket(socket.AF_UNIX).bind(str(path))
+    before = path.stat().st_mode
+
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        SQLiteStorage(path).bind("credentials").put("key", 1)
+
+    assert path.stat().st_mode == before
+    assert {file.name for file in tmp_path.iterdir()} <= {"storage"}
 
 
 def test_the_file_may_be_one_that_the_app_uses_itself(path: Path) -> None:
@@ -67,7 +126,7 @@ def test_nothing_is_opened_before_the_first_call(path: Path) -> None:
     assert not path.exists()
 
 
-def test_close_leaves_one_file_and_a_later_call_opens_it_again(path: Path) -> None:
+def test_close_leaves_one_file_and_a_later_call_reopens_it(path: Path) -> None:
     with SQLiteStorage(path) as storage:
         storage.bind("credentials").put("key", 1)
     storage.close()
@@ -76,7 +135,7 @@ def test_close_leaves_one_file_and_a_later_call_opens_it_again(path: Path) -> No
 
 
 @pytest.mark.parametrize("bad", [":memory:", "", "file:webex.db?mode=memory"])
-def test_what_is_no_path_is_refused(bad: str) -> None:
+def test_an_invalid_path_is_refused(bad: str) -> None:
     with pytest.raises(ConfigurationError):
         SQLiteStorage(bad)
     if bad == ":memory:":
@@ -92,12 +151,12 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     storage.bind("credentials").put("key", 1)
 
 
-def test_a_directory_is_no_file(tmp_path: Path) -> None:
+def test_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="is a directory"):
         SQLiteStorage(tmp_path).bind("credentials").put("key", 1)
 
 
-def test_a_relative_path_stays_where_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_is_resolved_at_construction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     storage = SQLiteStorage("webex.db")
     (tmp_path / "elsewhere").mkdir()
@@ -106,7 +165,7 @@ def test_a_relative_path_stays_where_it_was_named(tmp_path: Path, monkeypatch: p
     assert (tmp_path / "webex.db").exists()
 
 
-def test_a_file_of_another_kind_is_refused_and_left_alone(path: Path) -> None:
+def test_a_file_of_another_format_is_refused_and_unchanged(path: Path) -> None:
     text = b"this is no database, and never was\n" * 100
     path.write_bytes(text)
     with pytest.raises(StorageError, match=r"not an SQLite database.*Move it away"):
@@ -114,7 +173,7 @@ def test_a_file_of_another_kind_is_refused_and_left_alone(path: Path) -> None:
     assert path.read_bytes() == text
 
 
-def test_a_damaged_file_says_so(path: Path) -> None:
+def test_a_damaged_file_is_reported(path: Path) -> None:
     with SQLiteStorage(path) as storage:
         for number in range(200):
             storage.bind("credentials").put(f"key{number}", "x" * 500)
@@ -136,17 +195,17 @@ def test_a_file_of_a_newer_version_is_not_touched(path: Path) -> None:
         SQLiteStorage(path).bind("credentials").get("key")
 
 
-def test_a_read_only_database_says_what_to_change(path: Path) -> None:
+def test_a_read_only_database_is_explained(path: Path) -> None:
     storage = SQLiteStorage(path)
     binding = storage.bind("credentials")
     binding.put("key", 1)
-    storage._connections._mine().connected().execute("PRAGMA query_only = ON")
+    storage.connections._mine().connected().execute("PRAGMA query_only = ON")
     with pytest.raises(StorageError, match="writable for the user"):
         binding.put("key", 2)
     assert binding.get("key") == 1
 
 
-def test_a_value_that_another_program_wrote_is_an_error_and_not_a_crash(path: Path) -> None:
+def test_an_invalid_value_of_another_program_is_a_storage_error(path: Path) -> None:
     storage = SQLiteStorage(path)
     storage.bind("credentials").put("key", 1)
     other = sqlite3.connect(path)
@@ -157,7 +216,7 @@ def test_a_value_that_another_program_wrote_is_an_error_and_not_a_crash(path: Pa
         storage.bind("credentials").get("key")
 
 
-def test_a_file_that_was_deleted_is_made_anew(path: Path) -> None:
+def test_a_deleted_file_is_recreated(path: Path) -> None:
     storage = SQLiteStorage(path)
     storage.bind("credentials").put("key", 1)
     for file in path.parent.iterdir():
@@ -175,7 +234,7 @@ def test_a_deleted_value_is_gone_from_the_file(path: Path) -> None:
     assert b"very secret token" not in path.read_bytes()
 
 
-def test_expired_values_are_swept_away(path: Path) -> None:
+def test_expired_values_are_removed(path: Path) -> None:
     clock = MovableClock()
     storage = SQLiteStorage(path, clock=clock)
     for number in range(100):
@@ -188,33 +247,56 @@ def test_expired_values_are_swept_away(path: Path) -> None:
     other.close()
 
 
-def test_a_lease_from_the_future_is_not_waited_for(path: Path) -> None:
-    clock = MovableClock()
-    binding = SQLiteStorage(path, clock=clock).bind("credentials")
-    assert binding.try_lease("work", 30)
-    clock.advance(-3600)  # the machine's clock was set right
-    assert binding.lease_remaining("work") == 0.0
-    assert binding.try_lease("work", 30)
-
-
-def test_credentials_wait_for_the_disk_and_pending_logins_do_not(path: Path) -> None:
+def test_writes_are_synchronous_unless_durable_is_false(path: Path) -> None:
     storage = SQLiteStorage(path)
 
     def synchronous() -> int:
-        level: int = storage._connections._mine().connected().execute("PRAGMA synchronous").fetchone()[0]
+        level: int = storage.connections._mine().connected().execute("PRAGMA synchronous").fetchone()[0]
         return level
 
-    storage.bind("credentials").put("key", 1)
+    binding = storage.bind("anything")
+    binding.put("key", 1)
     assert synchronous() == 2  # FULL
-    storage.bind("logins").put("key", 1)
+    binding.put("key", 1, durable=False)
     assert synchronous() == 1  # NORMAL
-    storage.bind("sessions").delete("key")
+    binding.delete("key")
     assert synchronous() == 2
-    storage.bind("credentials").try_lease("work", 1)
+    binding.put_if_version("key", 1, None, durable=False)
+    assert synchronous() == 1
+    binding.clear()
+    assert synchronous() == 2
+    binding.try_lease("work", 1)
     assert synchronous() == 1
 
 
-def test_a_nonwaiting_binding_says_busy_at_once_and_reads_all_the_same(path: Path) -> None:
+def test_sign_ins_are_written_durably_and_checkpoints_are_not(path: Path) -> None:
+    from webex.auth import CredentialStore
+    from webex.auth.tokens import TokenSet
+    from webex.config import Config
+
+    class Recorded(SQLiteStorage):
+        durable: list[tuple[str, bool]]
+
+        def bind_nonwaiting(self, namespace: str) -> Any:
+            binding = super().bind_nonwaiting(namespace)
+            write = binding._write
+
+            def recorded(function: Any, durable: bool) -> Any:
+                self.durable.append((namespace, durable))
+                return write(function, durable)
+
+            binding._write = recorded  # type: ignore[method-assign]  # to see what was asked for
+            return binding
+
+    storage = Recorded(path)
+    storage.durable = []
+    access = StorageAccess(storage, BlockingRuntime())
+    drive(CredentialStore(access, Config(client_id="C")).save_login("person", TokenSet("token")))
+    drive(access.put("realtime", "head", 1, durable=False))
+    assert storage.durable == [("credentials", True), ("realtime", False)]
+
+
+def test_a_nonwaiting_binding_raises_busy_at_once_and_still_reads(path: Path) -> None:
     storage = SQLiteStorage(path)
     storage.bind("credentials").put("key", 1)
     other = sqlite3.connect(path, isolation_level=None)
@@ -230,7 +312,7 @@ def test_a_nonwaiting_binding_says_busy_at_once_and_reads_all_the_same(path: Pat
     other.close()
 
 
-def test_a_waiting_binding_gets_its_turn_or_says_after_a_while_that_it_did_not(path: Path) -> None:
+def test_a_waiting_binding_writes_or_times_out(path: Path) -> None:
     storage = SQLiteStorage(path, busy_timeout=0.1)
     storage.bind("credentials").put("key", 1)
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -247,39 +329,39 @@ def test_a_waiting_binding_gets_its_turn_or_says_after_a_while_that_it_did_not(p
     other.close()
 
 
-def test_threads_have_connections_of_their_own_which_go_with_them(path: Path) -> None:
+def test_thread_connections_are_closed_with_their_threads(path: Path) -> None:
     storage = SQLiteStorage(path)
     storage.bind("credentials").put("key", 1)
     seen: list[object] = []
 
     def work() -> None:
         assert storage.bind("credentials").get("key") == 1
-        seen.append(id(storage._connections._mine()))
+        seen.append(id(storage.connections._mine()))
 
     for _ in range(3):
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()
-    assert len(storage._connections._records) == 1
-    assert id(storage._connections._mine()) not in seen
+    assert len(storage.connections._records) == 1
+    assert id(storage.connections._mine()) not in seen
 
 
-def test_a_storage_can_be_sent_to_another_process(path: Path) -> None:
+def test_a_storage_can_be_pickled_to_another_process(path: Path) -> None:
     SQLiteStorage(path).bind("credentials").put("key", 1)
     again = pickle.loads(pickle.dumps(SQLiteStorage(path)))
     assert again.bind("credentials").get("key") == 1
 
 
 @forks
-def test_a_forked_child_and_its_parent_open_connections_of_their_own(path: Path) -> None:
+def test_a_forked_child_and_its_parent_open_separate_connections(path: Path) -> None:
     storage = SQLiteStorage(path)
     binding = storage.bind("credentials")
     binding.put("parent", 1)
-    mine = storage._connections._mine()
+    mine = storage.connections._mine()
     assert mine._connection is not None
 
     def child() -> None:
-        assert storage._connections._mine() is not mine
+        assert storage.connections._mine() is not mine
         assert mine._connection is None
         assert binding.get("parent") == 1
         binding.put("child", 2)
@@ -292,7 +374,7 @@ def test_a_forked_child_and_its_parent_open_connections_of_their_own(path: Path)
 
 
 @forks
-def test_children_that_end_by_themselves_do_not_harm_the_parents_writes(path: Path) -> None:
+def test_exiting_children_do_not_affect_the_parents_writes(path: Path) -> None:
     storage = SQLiteStorage(path)
     binding = storage.bind("credentials")
     for number in range(5):
@@ -305,7 +387,7 @@ def test_children_that_end_by_themselves_do_not_harm_the_parents_writes(path: Pa
 
 
 @forks
-def test_a_fork_waits_for_threads_at_work_and_all_go_on(path: Path) -> None:
+def test_a_fork_waits_for_active_threads(path: Path) -> None:
     storage = SQLiteStorage(path)
     binding = storage.bind("logins")
     stop = threading.Event()
@@ -331,13 +413,13 @@ def test_a_fork_waits_for_threads_at_work_and_all_go_on(path: Path) -> None:
 
 
 @forks
-def test_a_connection_that_crossed_a_fork_unseen_is_never_touched(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_inherited_by_a_fork_is_never_used(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = SQLiteStorage(path)
     binding = storage.bind("credentials")
     binding.put("key", 1)
-    monkeypatch.setattr(type(storage._connections), "before_fork", lambda self: None)
-    monkeypatch.setattr(type(storage._connections), "after_fork", lambda self, in_child: None)
-    inherited = storage._connections._mine()._connection
+    monkeypatch.setattr(type(storage.connections), "before_fork", lambda self: None)
+    monkeypatch.setattr(type(storage.connections), "after_fork", lambda self, in_child: None)
+    inherited = storage.connections._mine()._connection
     assert inherited is not None
 
     def child() -> None:
@@ -358,7 +440,7 @@ def test_a_connection_that_crossed_a_fork_unseen_is_never_touched(path: Path, mo
 
 
 @forks
-def test_memory_survives_a_fork_in_the_midst_of_work() -> None:
+def test_memory_storage_survives_a_fork_during_work() -> None:
     from webex.storage import MemoryStorage
 
     storage = MemoryStorage()

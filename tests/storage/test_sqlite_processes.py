@@ -68,14 +68,14 @@ while done < 25:
     assert SQLiteStorage(path).bind("credentials").get("counter") == PROCESSES * 25
 
 
-def test_a_file_that_all_make_at_once_is_made_once(path: Path) -> None:
+def test_concurrent_processes_create_one_file(path: Path) -> None:
     race(path, "binding.put(f'key{number}', number)")
     binding = SQLiteStorage(path).bind("credentials")
     assert [binding.get(f"key{number}") for number in range(PROCESSES)] == list(range(PROCESSES))
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_each_value_is_taken_once(path: Path) -> None:
+def test_each_value_is_consumed_once(path: Path) -> None:
     binding = SQLiteStorage(path).bind("credentials")
     for number in range(25):
         binding.put(f"key{number}", number)
@@ -95,7 +95,7 @@ for n in range(25):
     assert taken == list(range(25))
 
 
-def test_one_process_at_a_time_holds_a_lease_and_every_token_is_its_own(path: Path) -> None:
+def test_one_process_holds_a_lease_and_every_token_is_unique(path: Path) -> None:
     SQLiteStorage(path).bind("credentials").put("counter", 0)
     outputs = race(
         path,
@@ -117,7 +117,7 @@ while done < 10:
     assert SQLiteStorage(path).bind("credentials").get("counter") == PROCESSES * 10
 
 
-def test_the_lease_of_a_killed_process_expires_and_another_gets_it(path: Path) -> None:
+def test_the_lease_of_a_killed_process_expires(path: Path) -> None:
     holder = start(path, "lease = binding.try_lease('work', 1.0); print(lease.token, flush=True); time.sleep(60)")
     assert holder.stdin is not None
     assert holder.stdout is not None
@@ -138,7 +138,7 @@ def test_the_lease_of_a_killed_process_expires_and_another_gets_it(path: Path) -
     assert lease.token > token
 
 
-def test_a_process_killed_in_mid_transaction_leaves_the_last_committed_value(path: Path) -> None:
+def test_a_process_killed_in_a_transaction_keeps_the_committed_value(path: Path) -> None:
     SQLiteStorage(path).bind("credentials").put("key", "whole")
     killed = start(
         path,
@@ -147,7 +147,7 @@ def die(db):
     db.execute("UPDATE webex_values SET value = '\\"half\\"'")
     print("inside", flush=True)
     time.sleep(60)
-storage._connections.write(die, durable=True)
+storage.connections.write(die, durable=True)
 """,
     )
     assert killed.stdin is not None
