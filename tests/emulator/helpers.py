@@ -46,11 +46,11 @@ def fetch(
     *,
     form: dict[str, str] | None = None,
     json_body: Any = None,
+    data: bytes | None = None,
     token: str | None = None,
     basic: tuple[str, str] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    data = None
     given = dict(headers or {})
     if form is not None:
         data, method = urlencode(form).encode(), "POST" if method == "GET" else method

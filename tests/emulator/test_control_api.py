@@ -44,13 +44,13 @@ def test_a_rebound_host_name_cannot_use_it(webex_cloud: Cloud) -> None:
     assert fetch(webex_cloud.url + "/_emulator/env", headers=headers).status == 421
 
 
-def test_it_is_neither_logged_nor_hit_by_faults(webex_cloud: Cloud, remote: EmulatorClient) -> None:
+def test_control_calls_are_neither_logged_nor_faulted(webex_cloud: Cloud, remote: EmulatorClient) -> None:
     webex_cloud.faults.add("*", status=500)
     assert remote.env == webex_cloud.env
     assert len(remote.requests) == 0
 
 
-def test_a_wrong_command_or_argument_says_so(webex_cloud: Cloud, remote: EmulatorClient) -> None:
+def test_a_wrong_command_or_argument_is_explained(webex_cloud: Cloud, remote: EmulatorClient) -> None:
     with pytest.raises(EmulatorError, match=r"no command 'dance'.*add_person"):
         remote.command("dance")
     with pytest.raises(EmulatorError, match="carol"):
@@ -65,14 +65,14 @@ def test_a_wrong_command_or_argument_says_so(webex_cloud: Cloud, remote: Emulato
     assert bad.status == 400
 
 
-def test_nobody_at_home_is_a_clear_error() -> None:
+def test_a_missing_emulator_is_a_clear_error() -> None:
     with pytest.raises(EmulatorError, match="no emulator at"):
         EmulatorClient("http://127.0.0.1:1").reset()
     with pytest.raises(ValueError, match="not the URL"):
         EmulatorClient("localhost:8800")
 
 
-def test_signing_in_refusing_and_taking_back(webex_cloud: Cloud, remote: EmulatorClient) -> None:
+def test_signing_in_denying_and_revoking(webex_cloud: Cloud, remote: EmulatorClient) -> None:
     tokens = exchange(webex_cloud, code_from(remote.sign_in(login_url(webex_cloud), as_="bob"))).json()
     assert is_live(webex_cloud, tokens["access_token"])
     assert query_of(remote.sign_in(login_url(webex_cloud), deny=True))["error"] == "access_denied"
@@ -115,7 +115,7 @@ def test_people_apps_tokens_and_devices(webex_cloud: Cloud, remote: EmulatorClie
     assert answer.status == 200
 
 
-def test_state_can_be_kept_and_brought_back(webex_cloud: Cloud, remote: EmulatorClient, tmp_path: Path) -> None:
+def test_state_can_be_saved_and_restored(webex_cloud: Cloud, remote: EmulatorClient, tmp_path: Path) -> None:
     snapshot = remote.snapshot()
     remote.add_person("carol@example.com")
     remote.save(tmp_path / "cloud.data")

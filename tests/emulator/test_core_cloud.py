@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import stat
@@ -15,6 +16,7 @@ from tests.emulator.helpers import fetch, is_live, login_url, refresh, signed_in
 from webex.emulator import Cloud, Emulator, PortInUseError
 from webex.emulator.accounts import ADMIN_TOKEN, ALICE_TOKEN, BOB_TOKEN, BOT_TOKEN, CLIENT_ID, CLIENT_SECRET
 from webex.emulator.seed import SeedError
+from webex.emulator.server import listen
 
 EXPIRY = "/v1/authorizations/tokenExpiry"
 
@@ -35,7 +37,7 @@ def test_two_emulators_never_issue_the_same_token() -> None:
     assert Cloud().token_for("alice") != Cloud().token_for("alice")
 
 
-def test_with_a_random_seed_everything_repeats_itself() -> None:
+def test_a_random_seed_makes_runs_repeatable() -> None:
     one, two = Cloud(seed=7), Cloud(seed=7)
     assert [one.new_uuid(), one.token_for("bob")] == [two.new_uuid(), two.token_for("bob")]
     first = one.new_uuid()
@@ -44,7 +46,7 @@ def test_with_a_random_seed_everything_repeats_itself() -> None:
     assert one.new_uuid() == first
 
 
-def test_an_error_has_the_clouds_shape(webex_cloud: Cloud) -> None:
+def test_an_error_has_the_format_of_the_cloud(webex_cloud: Cloud) -> None:
     answer = fetch(webex_cloud.url + EXPIRY, headers={"trackingid": "mine_1"})
     assert answer.status == 401
     body = answer.json()
@@ -53,12 +55,12 @@ def test_an_error_has_the_clouds_shape(webex_cloud: Cloud) -> None:
     assert fetch(webex_cloud.url + "/v1/no/such/thing").status == 404
 
 
-def test_a_wrong_method_is_405_and_says_which_are_right(webex_cloud: Cloud) -> None:
+def test_a_wrong_method_is_405_with_allow(webex_cloud: Cloud) -> None:
     answer = fetch(webex_cloud.url + "/v1/access_token", "DELETE")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
-def test_a_trailing_slash_makes_no_difference(webex_cloud: Cloud) -> None:
+def test_a_trailing_slash_is_ignored(webex_cloud: Cloud) -> None:
     assert fetch(webex_cloud.url + EXPIRY + "/", token=ALICE_TOKEN).status == 200
 
 
@@ -69,7 +71,7 @@ def test_a_head_request_has_the_headers_alone(webex_cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "webexapis.com.evil.example", "notwebex.com", ""])
-def test_a_foreign_host_name_gets_no_answer(webex_cloud: Cloud, host: str) -> None:
+def test_a_foreign_host_name_is_refused(webex_cloud: Cloud, host: str) -> None:
     answer = fetch(webex_cloud.url + EXPIRY, token=ALICE_TOKEN, headers={"host": host})
     assert answer.status == 421
 
@@ -77,7 +79,7 @@ def test_a_foreign_host_name_gets_no_answer(webex_cloud: Cloud, host: str) -> No
 @pytest.mark.parametrize(
     "host", ["localhost:1", "127.0.0.1", "[::1]:8", "wdm-a.wbx2.com", "webexapis.com", "me.example"]
 )
-def test_loopback_the_clouds_names_and_chosen_ones_are_answered(host: str) -> None:
+def test_loopback_cloud_and_allowed_host_names_are_served(host: str) -> None:
     with Emulator(hosts=("me.example",)) as cloud:
         assert fetch(cloud.url + EXPIRY, token=ALICE_TOKEN, headers={"host": host}).status == 200
 
@@ -92,7 +94,7 @@ def test_the_date_header_follows_the_clouds_clock(webex_cloud: Cloud) -> None:
     assert fetch(webex_cloud.url + EXPIRY).headers["date"].startswith("Fri, 01 Jan 1971 00:00:0")
 
 
-def test_the_clock_advances_freezes_and_runs_again() -> None:
+def test_the_clock_advances_freezes_and_resumes() -> None:
     clock = Cloud().clock
     start = clock.freeze()
     assert clock.time() == start
@@ -111,7 +113,7 @@ def test_a_taken_port_is_a_clear_error() -> None:
             pass
 
 
-def test_a_stopped_emulator_leaves_no_thread_and_no_port_behind() -> None:
+def test_a_stopped_emulator_releases_threads_and_port() -> None:
     before = threading.active_count()
     with Emulator() as cloud:
         port = int(cloud.url.rpartition(":")[2])
@@ -121,7 +123,7 @@ def test_a_stopped_emulator_leaves_no_thread_and_no_port_behind() -> None:
         assert again.url == cloud.url
 
 
-def test_it_is_ready_and_reset_in_no_time() -> None:
+def test_start_and_reset_are_fast() -> None:
     with Emulator():
         pass  # the imports
     start = time.perf_counter()
@@ -136,7 +138,7 @@ def test_it_is_ready_and_reset_in_no_time() -> None:
     assert reset < 0.1  # 10 ms on an idle machine; this one may be busy
 
 
-def test_reset_forgets_everything_but_the_beginning(webex_cloud: Cloud) -> None:
+def test_reset_restores_the_initial_state(webex_cloud: Cloud) -> None:
     tokens = signed_in(webex_cloud)
     webex_cloud.add_person("carol@example.com")
     webex_cloud.clock.advance(1000)
@@ -150,7 +152,7 @@ def test_reset_forgets_everything_but_the_beginning(webex_cloud: Cloud) -> None:
         webex_cloud.token_for("carol")
 
 
-def test_a_snapshot_brings_back_people_and_tokens(webex_cloud: Cloud) -> None:
+def test_a_snapshot_restores_people_and_tokens(webex_cloud: Cloud) -> None:
     tokens = signed_in(webex_cloud)
     snapshot = webex_cloud.snapshot()
     webex_cloud.revoke_consent("alice")
@@ -161,7 +163,7 @@ def test_a_snapshot_brings_back_people_and_tokens(webex_cloud: Cloud) -> None:
     assert webex_cloud.revoke_consent("alice") == 3  # the index of tokens came back too
 
 
-def test_a_cloud_lives_on_in_its_file(tmp_path: Path) -> None:
+def test_a_cloud_is_restored_from_its_file(tmp_path: Path) -> None:
     file = tmp_path / "cloud.data"
     with Emulator(data=file) as cloud:
         tokens = signed_in(cloud)
@@ -176,7 +178,7 @@ def test_a_cloud_lives_on_in_its_file(tmp_path: Path) -> None:
         assert refresh(cloud, tokens["refresh_token"]).json()["access_token"] != tokens["access_token"]
 
 
-def test_a_file_of_another_kind_is_not_loaded(tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_not_loaded(tmp_path: Path) -> None:
     file = tmp_path / "data"
     file.write_text("hello")
     with pytest.raises(ValueError, match="not a data file"):
@@ -184,7 +186,7 @@ def test_a_file_of_another_kind_is_not_loaded(tmp_path: Path) -> None:
     assert file.read_text() == "hello"
 
 
-def test_a_seed_brings_people_apps_and_settings(tmp_path: Path) -> None:
+def test_a_seed_adds_people_apps_and_settings(tmp_path: Path) -> None:
     token = "5eed" * 16 + "_A52D_carol"
     seed = {
         "people": [{"email": "carol@example.com", "displayName": "Carol C", "admin": True, "token": token}],
@@ -215,7 +217,7 @@ def test_a_seed_brings_people_apps_and_settings(tmp_path: Path) -> None:
         ({"rooms": [{"title": "x", "by": "zoe"}]}, "zoe"),
     ],
 )
-def test_a_wrong_seed_says_where_it_is_wrong(seed: dict[str, object], says: str) -> None:
+def test_a_wrong_seed_names_the_wrong_entry(seed: dict[str, object], says: str) -> None:
     with pytest.raises(SeedError, match=says):
         Emulator(seed=seed)
 
@@ -258,6 +260,7 @@ def test_https_is_served_for_the_clouds_names(tmp_path: Path) -> None:
 
     with Emulator(tls=True, tls_directory=tmp_path / "ca") as cloud:
         assert cloud.tls_url is not None
+        assert cloud.env["WEBEX_EMULATOR_HTTP_URL"] == cloud.url
         assert cloud.env["WEBEX_EMULATOR_CA"] == str(cloud.ca_file)
         context = ssl.create_default_context(cafile=str(cloud.ca_file))
         port = int(cloud.tls_url.rpartition(":")[2])
@@ -303,3 +306,24 @@ def test_many_threads_sign_in_and_refresh_at_once(webex_cloud: Cloud) -> None:
     assert not failures
     assert webex_cloud.requests.refreshes == 40
     assert len({token.value for token in webex_cloud.state.tokens.values()}) == len(webex_cloud.state.tokens)
+
+
+def test_accepted_connections_send_small_responses_at_once() -> None:
+    """asyncio sets TCP_NODELAY only on sockets that name their protocol."""
+
+    async def no_delay() -> int:
+        listener = listen("127.0.0.1", 0)
+        accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def on_connect(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            server_side = writer.get_extra_info("socket")
+            accepted.set_result(server_side.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(on_connect, sock=listener.socket):
+            _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+            option = await accepted
+            writer.close()
+            return option
+
+    assert asyncio.run(no_delay()) != 0

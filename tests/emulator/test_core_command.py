@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator.helpers import is_live
+from tests.emulator.helpers import fetch, is_live
 from webex.emulator import Cloud, EmulatorClient
 from webex.emulator.accounts import ALICE_TOKEN, BOT_TOKEN, CLIENT_ID, CLIENT_SECRET
 
@@ -48,7 +48,7 @@ def exports(lines: list[str]) -> dict[str, str]:
 
 
 @pytest.mark.prints_secrets("--env is there to print them")
-def test_it_prints_exports_and_goes_on_serving() -> None:
+def test_command_prints_exports_and_keeps_serving() -> None:
     with running("--port", "0", "--env", lines=7) as (process, lines):
         variables = exports(lines)
         assert variables["WEBEX_ACCESS_TOKEN"] == ALICE_TOKEN
@@ -76,7 +76,7 @@ def test_the_authority_is_exported_with_tls(tmp_path: Path) -> None:
         assert remote.env["WEBEX_EMULATOR_CA"] == variables["WEBEX_EMULATOR_CA"]
 
 
-def test_without_env_it_tells_no_secret() -> None:
+def test_without_env_no_secret_is_printed() -> None:
     with running("--port", "0", lines=6) as (_, lines):
         text = "".join(lines)
     assert "http://127.0.0.1:" in text
@@ -84,7 +84,7 @@ def test_without_env_it_tells_no_secret() -> None:
     assert CLIENT_SECRET not in text
 
 
-def test_a_taken_port_is_said_plainly() -> None:
+def test_a_taken_port_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=20, check=False)
@@ -94,7 +94,7 @@ def test_a_taken_port_is_said_plainly() -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_it_stops_gracefully_and_keeps_its_data(tmp_path: Path, how: signal.Signals) -> None:
+def test_command_stops_gracefully_and_saves_its_data(tmp_path: Path, how: signal.Signals) -> None:
     file = tmp_path / "cloud.data"
     with running("--port", "0", "--data", str(file)) as (process, lines):
         EmulatorClient(lines[0].split()[-1]).add_person("carol@example.com")
@@ -104,7 +104,7 @@ def test_it_stops_gracefully_and_keeps_its_data(tmp_path: Path, how: signal.Sign
         assert EmulatorClient(lines[0].split()[-1]).token_for("carol")
 
 
-def test_a_wrong_seed_is_said_plainly(tmp_path: Path) -> None:
+def test_a_wrong_seed_is_reported(tmp_path: Path) -> None:
     seed = tmp_path / "seed.json"
     seed.write_text('{"peeple": []}')
     done = subprocess.run(
@@ -168,3 +168,22 @@ def test_serving_loads_neither_page_nor_key_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_console_url_is_printed_at_start_and_by_its_command() -> None:
+    with running("--port", "0", lines=5) as (_, lines):
+        printed = next(line.split()[-1] for line in lines if "console" in line)
+        base = printed.partition("/?key=")[0]
+
+        def another() -> str:
+            command = [*COMMAND, "console", "--url", base]
+            return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+
+        assert another() == printed  # it was not used yet
+        assert fetch(printed).status == 303
+        assert fetch(printed).status == 403
+        assert another() != printed
+        assert fetch(another()).status == 303
+    done = subprocess.run([*COMMAND, "console", "--url", base], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert "no emulator" in done.stderr

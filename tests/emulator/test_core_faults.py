@@ -21,14 +21,14 @@ def ask(cloud: Cloud) -> Answer:
     return fetch(cloud.url + EXPIRY, token=ALICE_TOKEN)
 
 
-def test_a_status_strikes_as_often_as_it_is_told(webex_cloud: Cloud) -> None:
+def test_a_status_fault_applies_count_times(webex_cloud: Cloud) -> None:
     fault = webex_cloud.faults.add("/v1/auth*", status=503, count=2, skip=1)
     assert [ask(webex_cloud).status for _ in range(5)] == [200, 503, 503, 200, 200]
     assert fault.hits == 2
     assert webex_cloud.requests.count(fault="503") == 2
 
 
-def test_a_fault_hits_only_what_it_names(webex_cloud: Cloud) -> None:
+def test_a_fault_applies_only_to_matching_requests(webex_cloud: Cloud) -> None:
     webex_cloud.faults.add("/v1/rooms", status=500)
     webex_cloud.faults.add(EXPIRY, method="POST", status=500)
     webex_cloud.faults.add("*", grant_type="refresh_token", status=500, count=1)
@@ -38,7 +38,7 @@ def test_a_fault_hits_only_what_it_names(webex_cloud: Cloud) -> None:
     assert refresh(webex_cloud, tokens["refresh_token"]).status == 200
 
 
-def test_a_rate_repeats_itself_with_its_seed(webex_cloud: Cloud) -> None:
+def test_a_fault_rate_is_repeatable_with_a_seed(webex_cloud: Cloud) -> None:
     def run(seed: int) -> list[int]:
         webex_cloud.faults.clear()
         webex_cloud.faults.add(rate=0.5, seed=seed, status=500)
@@ -49,14 +49,20 @@ def test_a_rate_repeats_itself_with_its_seed(webex_cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("value", ["2", "rand(30),add(30)", "Fri, 31 Dec 1999 23:59:59 GMT", ""])
-def test_a_rate_limit_says_whatever_it_is_told(webex_cloud: Cloud, value: str) -> None:
+def test_a_rate_limit_sends_any_retry_after(webex_cloud: Cloud, value: str) -> None:
     webex_cloud.faults.add(status=429, retry_after=value, count=1)
     answer = ask(webex_cloud)
     assert (answer.status, answer.headers["retry-after"]) == (429, value)
     assert answer.json()["trackingId"] == answer.headers["trackingid"]
 
 
-def test_a_dropped_connection_gives_no_answer(webex_cloud: Cloud) -> None:
+@pytest.mark.parametrize(("value", "text"), [(1_209_600, "1209600"), (3.0, "3"), (0.25, "0.25")], ids=str)
+def test_retry_after_seconds_are_written_without_exponent(webex_cloud: Cloud, value: float, text: str) -> None:
+    webex_cloud.faults.add(status=429, retry_after=value, count=1)
+    assert ask(webex_cloud).headers["retry-after"] == text
+
+
+def test_a_dropped_connection_gets_no_response(webex_cloud: Cloud) -> None:
     webex_cloud.faults.add(drop=True, count=1)
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         ask(webex_cloud)
@@ -64,7 +70,7 @@ def test_a_dropped_connection_gives_no_answer(webex_cloud: Cloud) -> None:
     assert ask(webex_cloud).status == 200
 
 
-def test_a_drop_after_processing_has_done_its_work(webex_cloud: Cloud) -> None:
+def test_a_drop_after_processing_has_its_effect(webex_cloud: Cloud) -> None:
     webex_cloud.set(rotation="strict")
     tokens = signed_in(webex_cloud)
     webex_cloud.faults.add("*/access_token", drop=True, after_processing=True, count=1)
@@ -74,7 +80,7 @@ def test_a_drop_after_processing_has_done_its_work(webex_cloud: Cloud) -> None:
     assert not is_live(webex_cloud, tokens["access_token"])
 
 
-def test_a_status_after_processing_has_done_its_work(webex_cloud: Cloud) -> None:
+def test_a_status_after_processing_has_its_effect(webex_cloud: Cloud) -> None:
     tokens = signed_in(webex_cloud)
     webex_cloud.faults.add("*/revoke", status=502, after_processing=True)
     client = webex_cloud.state.integrations[webex_cloud.env["WEBEX_CLIENT_ID"]]
@@ -95,14 +101,14 @@ def test_latency_waits_in_real_time(webex_cloud: Cloud) -> None:
     assert time.monotonic() - start >= 0.2
 
 
-def test_a_truncated_body_breaks_off_before_its_announced_end(webex_cloud: Cloud) -> None:
+def test_a_truncated_body_ends_before_its_content_length(webex_cloud: Cloud) -> None:
     webex_cloud.faults.add(truncate=True, count=1)
     with pytest.raises(http.client.IncompleteRead) as caught:
         ask(webex_cloud)
     assert caught.value.expected
 
 
-def test_a_dripping_body_comes_byte_by_byte(webex_cloud: Cloud) -> None:
+def test_a_dripping_body_is_sent_byte_by_byte(webex_cloud: Cloud) -> None:
     webex_cloud.faults.add(drip=0.01, count=1)
     connection = http.client.HTTPConnection(urlsplit(webex_cloud.url).netloc, timeout=10)
     connection.request("GET", EXPIRY, headers={"authorization": f"Bearer {ALICE_TOKEN}"})
@@ -114,7 +120,7 @@ def test_a_dripping_body_comes_byte_by_byte(webex_cloud: Cloud) -> None:
     assert time.monotonic() - start >= 0.01 * (len(body) - 5)
 
 
-def test_what_is_not_json_still_says_that_it_is(webex_cloud: Cloud) -> None:
+def test_a_non_json_body_keeps_the_json_content_type(webex_cloud: Cloud) -> None:
     webex_cloud.faults.add(not_json=True, count=1)
     answer = ask(webex_cloud)
     assert answer.headers["content-type"].startswith("application/json")
@@ -133,13 +139,13 @@ def test_what_is_not_json_still_says_that_it_is(webex_cloud: Cloud) -> None:
         ("garbage", "<<>>;rel=next,;="),
     ],
 )
-def test_a_next_link_breaks_as_it_is_told(how: str, link: str) -> None:
+def test_a_next_link_is_broken_as_configured(how: str, link: str) -> None:
     call = Call(Cloud(), "GET", "/v1/rooms", {}, {}, {}, b"")
     good = Reply(200, {"items": []}, {"Link": '<http://x/v1/rooms?max=2&type=group&cursor=c>; rel="next"'})
     assert Fault(broken_next=how).spoil(good, call).headers["link"] == link  # type: ignore[arg-type]  # on purpose
 
 
-def test_a_fault_that_makes_no_sense_is_refused(webex_cloud: Cloud) -> None:
+def test_an_invalid_fault_is_refused(webex_cloud: Cloud) -> None:
     for wrong in ({"status": 9000}, {"rate": 2.0}):
         with pytest.raises(ValueError, match="is not"):
             webex_cloud.faults.add(**wrong)
@@ -148,7 +154,7 @@ def test_a_fault_that_makes_no_sense_is_refused(webex_cloud: Cloud) -> None:
             webex_cloud.faults.add(**unknown)
 
 
-def test_a_removed_fault_strikes_no_more(webex_cloud: Cloud) -> None:
+def test_a_removed_fault_no_longer_applies(webex_cloud: Cloud) -> None:
     fault = webex_cloud.faults.add(status=500)
     webex_cloud.faults.remove(fault)
     assert ask(webex_cloud).status == 200

@@ -39,7 +39,7 @@ def test_a_browser_without_scripts_signs_in_by_two_buttons(webex_cloud: Cloud, p
     assert fetch(webex_cloud.url + "/v1/userinfo", token=tokens["access_token"]).json()["email"] == "bob@example.com"
 
 
-def test_a_refused_consent_goes_back_as_access_denied(webex_cloud: Cloud) -> None:
+def test_a_refused_consent_redirects_with_access_denied(webex_cloud: Cloud) -> None:
     url = login_url(webex_cloud)
     consent = Page(url, fetch(url)).press("alice@example.com")
     answer = query_of(Page(url, consent).press("Deny").headers["location"])
@@ -48,12 +48,12 @@ def test_a_refused_consent_goes_back_as_access_denied(webex_cloud: Cloud) -> Non
     assert query_of(webex_cloud.sign_in(url, as_="alice", deny=True))["error"] == "access_denied"
 
 
-def test_cancelling_the_picker_goes_back_as_access_denied(webex_cloud: Cloud) -> None:
+def test_cancelling_the_picker_redirects_with_access_denied(webex_cloud: Cloud) -> None:
     url = login_url(webex_cloud)
     assert query_of(Page(url, fetch(url)).press("Cancel").headers["location"])["error"] == "access_denied"
 
 
-def test_a_login_hint_leads_straight_to_the_consent(webex_cloud: Cloud) -> None:
+def test_a_login_hint_skips_the_account_picker(webex_cloud: Cloud) -> None:
     assert "Allow Example Integration?" in fetch(login_url(webex_cloud, login_hint="bob@example.com")).text
     assert "Who are you?" in fetch(login_url(webex_cloud, login_hint="nobody@example.com")).text
     both = login_url(webex_cloud, login_hint="bob@example.com", prompt="select_account")
@@ -79,7 +79,7 @@ def test_prompt_none_never_shows_a_page(webex_cloud: Cloud) -> None:
         "http://127.0.0.1:8000/auth/callback",
     ],
 )
-def test_the_well_known_integration_takes_any_loopback_port(webex_cloud: Cloud, redirect_uri: str) -> None:
+def test_the_well_known_integration_accepts_any_loopback_port(webex_cloud: Cloud, redirect_uri: str) -> None:
     back = webex_cloud.sign_in(login_url(webex_cloud, redirect_uri=redirect_uri))
     assert back.startswith(redirect_uri)
     assert exchange(webex_cloud, code_from(back), redirect_uri=redirect_uri).status == 200
@@ -102,7 +102,7 @@ def test_the_well_known_integration_takes_any_loopback_port(webex_cloud: Cloud, 
         "",
     ],
 )
-def test_another_redirect_uri_is_refused_to_the_person_not_redirected(webex_cloud: Cloud, redirect_uri: str) -> None:
+def test_an_unregistered_redirect_uri_is_refused_without_redirecting(webex_cloud: Cloud, redirect_uri: str) -> None:
     answer = fetch(login_url(webex_cloud, redirect_uri=redirect_uri))
     assert answer.status == 400
     assert "location" not in answer.headers
@@ -111,7 +111,7 @@ def test_another_redirect_uri_is_refused_to_the_person_not_redirected(webex_clou
         webex_cloud.sign_in(login_url(webex_cloud, redirect_uri=redirect_uri))
 
 
-def test_other_apps_have_their_redirect_uri_taken_exactly(webex_cloud: Cloud) -> None:
+def test_redirect_uris_of_other_apps_must_match_exactly(webex_cloud: Cloud) -> None:
     app = webex_cloud.add_integration("Mine", redirect_uris=["http://127.0.0.1:5000/cb"], scopes=["openid"])
     good = login_url(webex_cloud, client_id=app.client_id, redirect_uri="http://127.0.0.1:5000/cb", scope="openid")
     assert "code" in query_of(webex_cloud.sign_in(good))
@@ -132,7 +132,7 @@ def test_other_apps_have_their_redirect_uri_taken_exactly(webex_cloud: Cloud) ->
         ({"client_id": PUBLIC_CLIENT_ID}, "invalid_request"),
     ],
 )
-def test_a_wrong_request_is_told_to_the_app(webex_cloud: Cloud, changes: dict[str, str], error: str) -> None:
+def test_a_wrong_request_redirects_with_its_error(webex_cloud: Cloud, changes: dict[str, str], error: str) -> None:
     answer = fetch(login_url(webex_cloud, **changes))
     assert answer.status == 302
     assert answer.headers["location"].startswith(CALLBACK)
@@ -146,7 +146,7 @@ def test_a_parameter_given_twice_is_refused(webex_cloud: Cloud) -> None:
     assert fetch(login_url(webex_cloud) + "&redirect_uri=http://evil.example").status == 400
 
 
-def test_an_unknown_app_is_told_to_the_person(webex_cloud: Cloud) -> None:
+def test_an_unknown_app_is_an_error_page(webex_cloud: Cloud) -> None:
     answer = fetch(login_url(webex_cloud, client_id="C0"))
     assert answer.status == 400
     assert "client_id" in answer.text
@@ -174,7 +174,7 @@ def test_a_form_from_another_site_is_refused(webex_cloud: Cloud) -> None:
     assert page.press("alice@example.com", headers={"origin": webex_cloud.url}).status == 200
 
 
-def test_what_an_app_sends_is_escaped_on_the_page(webex_cloud: Cloud) -> None:
+def test_request_parameters_are_escaped_on_the_page(webex_cloud: Cloud) -> None:
     webex_cloud.add_person("x@example.com", "<b>Bold</b>")
     app = webex_cloud.add_integration("<i>App</i>", redirect_uris=[CALLBACK])
     page = fetch(login_url(webex_cloud, client_id=app.client_id, state='"><script>alert(1)</script>')).text
@@ -183,7 +183,7 @@ def test_what_an_app_sends_is_escaped_on_the_page(webex_cloud: Cloud) -> None:
     assert "<i>App" not in page
 
 
-def test_pages_may_not_be_framed_or_kept(webex_cloud: Cloud) -> None:
+def test_pages_are_neither_framed_nor_cached(webex_cloud: Cloud) -> None:
     headers = fetch(login_url(webex_cloud)).headers
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["cache-control"] == "no-store"
@@ -198,7 +198,7 @@ def test_a_registered_query_of_the_redirect_uri_is_kept(webex_cloud: Cloud) -> N
     assert "code" in query_of(back)
 
 
-def test_the_url_to_sign_in_with_must_be_this_clouds(webex_cloud: Cloud) -> None:
+def test_the_sign_in_url_must_belong_to_this_cloud(webex_cloud: Cloud) -> None:
     with pytest.raises(ValueError, match="authorize URL"):
         webex_cloud.sign_in(f"{webex_cloud.url}/v1/rooms?client_id={CLIENT_ID}")
     with pytest.raises(LookupError, match="carol"):

@@ -45,7 +45,7 @@ def poll(cloud: Cloud, device_code: str, path: str = "/v1/device/token") -> dict
 
 
 @pytest.mark.parametrize("path", ["/v1/device/token", "/v1/access_token"])
-def test_a_device_waits_until_its_person_has_typed_the_code(webex_cloud: Cloud, path: str) -> None:
+def test_a_device_login_waits_for_the_user_code(webex_cloud: Cloud, path: str) -> None:
     begun = begin_device(webex_cloud)
     assert poll(webex_cloud, begun["device_code"], path)["error"] == "authorization_pending"
     assert poll(webex_cloud, begun["device_code"], path)["error"] == "slow_down"
@@ -57,7 +57,7 @@ def test_a_device_waits_until_its_person_has_typed_the_code(webex_cloud: Cloud, 
     assert poll(webex_cloud, begun["device_code"], path)["error"] == "invalid_grant"
 
 
-def test_the_devices_page_takes_the_code_the_person_and_the_consent(webex_cloud: Cloud) -> None:
+def test_the_device_page_asks_for_code_person_and_consent(webex_cloud: Cloud) -> None:
     begun = begin_device(webex_cloud)
     url = begun["verification_uri"]
     assert "No device waits" in Page(url, fetch(url)).press("Continue", userCode="WRONG").text
@@ -68,7 +68,7 @@ def test_the_devices_page_takes_the_code_the_person_and_the_consent(webex_cloud:
     assert "Who are you?" in fetch(begin_device(webex_cloud)["verification_uri_complete"]).text
 
 
-def test_a_device_is_told_of_a_no_and_of_the_end_of_its_time(webex_cloud: Cloud) -> None:
+def test_denied_and_expired_device_logins_are_errors(webex_cloud: Cloud) -> None:
     refused, late = begin_device(webex_cloud), begin_device(webex_cloud)
     webex_cloud.approve_device(refused["user_code"], deny=True)
     assert poll(webex_cloud, refused["device_code"])["error"] == "access_denied"
@@ -146,7 +146,7 @@ def test_a_guest_issuers_jwt_logs_in(webex_cloud: Cloud) -> None:
         assert fetch(url, "POST", headers={"authorization": bad}).status == 401
 
 
-def test_the_id_token_is_signed_and_says_who_signed_in(webex_cloud: Cloud) -> None:
+def test_the_id_token_is_signed_and_identifies_the_person(webex_cloud: Cloud) -> None:
     tokens = signed_in(webex_cloud, nonce="n-1", scope="openid email profile")
     found = fetch(webex_cloud.url + "/v1/.well-known/openid-configuration").json()
     assert found["issuer"] == webex_cloud.url + "/idb"
@@ -161,11 +161,11 @@ def test_the_id_token_is_signed_and_says_who_signed_in(webex_cloud: Cloud) -> No
     assert "d" not in fetch(found["jwks_uri"]).json()["keys"][0]
 
 
-def test_without_openid_there_is_no_id_token(webex_cloud: Cloud) -> None:
+def test_no_id_token_without_the_openid_scope(webex_cloud: Cloud) -> None:
     assert "id_token" not in signed_in(webex_cloud, scope="spark:people_read")
 
 
-def test_userinfo_tells_what_the_scopes_allow(webex_cloud: Cloud) -> None:
+def test_userinfo_claims_follow_the_scopes(webex_cloud: Cloud) -> None:
     url = webex_cloud.url + "/v1/userinfo"
     assert fetch(url, token=webex_cloud.token_for("alice", ["openid"])).json() == {"sub": ALICE_ID}
     full = fetch(url, "POST", token=webex_cloud.token_for("alice", ["openid", "profile", "email"])).json()

@@ -64,7 +64,7 @@ class FakeKMS:
         self.fail: Callable[[list[str]], Any] = lambda messages: None
         self.details_body: Any = {"kmsCluster": CLUSTER, "rsaPublicKey": msgspec.json.encode(STATIC).decode()}
 
-    # KMSLink
+    # KMSTransport
 
     async def details(self) -> Any:
         self.asked_details += 1

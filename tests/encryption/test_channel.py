@@ -146,7 +146,7 @@ def test_a_recorded_signed_403_leads_to_a_new_channel_and_one_resend(as_recorded
 # Which answers count
 
 
-def test_answers_in_another_order_reach_their_requests() -> None:
+def test_responses_in_another_order_reach_their_requests() -> None:
     async def main() -> None:
         kms = FakeKMS()
         kms.deliver = lambda answers: kms.at_once(answers[::-1])
@@ -200,14 +200,14 @@ def test_an_answer_for_another_channel_is_counted_and_changes_nothing() -> None:
     run(main())
 
 
-def test_what_is_no_list_is_counted() -> None:
+def test_non_list_input_is_counted_as_unmatched() -> None:
     kms = FakeKMS()
     for nonsense in (None, 1, "text", {"a": 1}):
         kms.channel.receive(nonsense)
     assert kms.channel.unmatched == 4
 
 
-def test_an_answer_under_the_key_before_the_present_one_still_counts() -> None:
+def test_a_response_under_the_previous_key_is_accepted() -> None:
     async def main() -> None:
         kms = FakeKMS()
         held: list[str] = []
@@ -225,7 +225,7 @@ def test_an_answer_under_the_key_before_the_present_one_still_counts() -> None:
     run(main())
 
 
-def test_an_old_key_does_not_answer_for_the_new_one() -> None:
+def test_an_old_key_is_not_accepted_for_a_new_request() -> None:
     async def main() -> None:
         kms = FakeKMS(patience=(0.1,))
         await kms.channel.agree()
@@ -242,7 +242,7 @@ def test_an_old_key_does_not_answer_for_the_new_one() -> None:
     run(main())
 
 
-def test_an_answer_may_come_in_the_body_of_the_post() -> None:
+def test_a_response_may_come_in_the_post_body() -> None:
     async def main() -> None:
         kms = FakeKMS()
         kms.deliver = lambda answers: {"kmsMessages": answers}
@@ -254,7 +254,7 @@ def test_an_answer_may_come_in_the_body_of_the_post() -> None:
 # Who answers
 
 
-def test_a_wrong_signature_is_told_at_once() -> None:
+def test_a_wrong_signature_fails_at_once() -> None:
     async def main() -> None:
         kms = FakeKMS(patience=(3600.0,))
         kms.agree = lambda body: resigned(kms.signed_agreement(body))
@@ -268,7 +268,7 @@ def test_a_wrong_signature_is_told_at_once() -> None:
     run(main())
 
 
-def test_an_unsigned_answer_is_told_at_once() -> None:
+def test_an_unsigned_response_fails_at_once() -> None:
     async def main() -> None:
         kms = FakeKMS(patience=(3600.0,))
 
@@ -298,7 +298,7 @@ def test_an_unsigned_answer_is_told_at_once() -> None:
     ],
     ids=range(8),
 )
-def test_nothing_is_sealed_for_a_key_service_that_does_not_prove_itself(details: Any) -> None:
+def test_nothing_is_sent_to_an_unverified_kms(details: Any) -> None:
     async def main() -> None:
         kms = FakeKMS()
         kms.details_body = details
@@ -337,7 +337,7 @@ def test_the_static_key_may_come_as_object_or_key_set() -> None:
     ],
     ids=range(6),
 )
-def test_an_agreement_that_can_not_be_read_is_told(key: Any) -> None:
+def test_an_unreadable_key_agreement_is_a_kms_error(key: Any) -> None:
     async def main() -> None:
         kms = FakeKMS()
         kms.agree = lambda body: kms.signed({"status": 201, "requestId": body["requestId"], "key": key})

@@ -37,7 +37,7 @@ async def until(condition: Any) -> None:
 # Waiting, and failing
 
 
-def test_silence_ends_in_a_time_out() -> None:
+def test_a_missing_response_ends_in_a_timeout() -> None:
     async def main() -> None:
         kms = FakeKMS(lambda body: None, patience=(0.3, 0.3, 0.3))
         with pytest.raises(KMSTimeoutError):
@@ -48,7 +48,7 @@ def test_silence_ends_in_a_time_out() -> None:
     run(main())
 
 
-def test_a_negotiation_without_answer_ends_in_a_time_out() -> None:
+def test_a_negotiation_without_response_ends_in_a_timeout() -> None:
     async def main() -> None:
         kms = FakeKMS(patience=(0.1, 0.1))
         keys: list[Any] = []
@@ -62,7 +62,7 @@ def test_a_negotiation_without_answer_ends_in_a_time_out() -> None:
 
 @pytest.mark.parametrize("error", [ConnectError("no"), DeadlineError("late"), OSError("cut"), RuntimeError("broken")])
 @pytest.mark.parametrize("agreed", [True, False])
-def test_a_post_that_fails_is_told_at_once(error: Exception, agreed: bool) -> None:
+def test_a_failed_post_fails_the_request_at_once(error: Exception, agreed: bool) -> None:
     async def main() -> None:
         kms = FakeKMS(patience=(3600.0,))
         if agreed:
@@ -81,7 +81,7 @@ def test_a_post_that_fails_is_told_at_once(error: Exception, agreed: bool) -> No
     run(main())
 
 
-def test_many_requests_travel_together() -> None:
+def test_many_requests_share_one_post() -> None:
     async def main() -> None:
         kms = FakeKMS()
         answers = await asyncio.gather(*(kms.channel.request(retrieve(n)) for n in range(120)))
@@ -130,12 +130,12 @@ def test_a_revoked_key(status: int, code: int, revoked: bool) -> None:
 
 
 @pytest.mark.parametrize("answer", [{}, {"status": "200"}, {"status": None}])
-def test_an_answer_without_status_is_told(answer: dict[str, Any]) -> None:
+def test_a_response_without_status_is_a_kms_error(answer: dict[str, Any]) -> None:
     with pytest.raises(KMSError, match="no status"):
         run(FakeKMS(lambda body: answer).channel.request(retrieve()))
 
 
-def test_a_dead_token_is_renewed_once() -> None:
+def test_a_rejected_token_is_refreshed_once() -> None:
     async def main() -> None:
         kms = FakeKMS()
         kms.answer = lambda body: key_answer(body) if kms.renewed else {"status": 401}
@@ -154,7 +154,7 @@ def test_a_dead_token_is_renewed_once() -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_all_who_wait_ask_again_over_one_new_channel(named: bool) -> None:
+def test_pending_requests_are_resent_over_one_new_channel(named: bool) -> None:
     async def main() -> None:
         kms = FakeKMS()
         context = await kms.channel.agree()
@@ -178,7 +178,7 @@ def test_all_who_wait_ask_again_over_one_new_channel(named: bool) -> None:
     run(main())
 
 
-def test_a_channel_that_is_refused_again_is_told() -> None:
+def test_a_channel_refused_twice_is_a_kms_error() -> None:
     async def main() -> None:
         kms = FakeKMS()
 
@@ -239,7 +239,7 @@ def test_a_forwarded_request_and_its_answer() -> None:
 
 
 @pytest.mark.parametrize("agreed", [True, False])
-def test_who_waits_when_the_channel_closes_is_told(agreed: bool) -> None:
+def test_closing_the_channel_fails_pending_requests(agreed: bool) -> None:
     async def main() -> None:
         kms = FakeKMS(lambda body: None, patience=(3600.0,))
         if agreed:
@@ -255,7 +255,7 @@ def test_who_waits_when_the_channel_closes_is_told(agreed: bool) -> None:
     run(main())
 
 
-def test_who_gives_up_does_not_take_the_others_along() -> None:
+def test_cancelling_one_request_does_not_affect_the_others() -> None:
     async def main() -> None:
         kms = FakeKMS()
         held: list[str] = []

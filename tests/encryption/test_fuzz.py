@@ -19,8 +19,9 @@ from webex.encryption.kms_identity import check_static_key, read_static_key
 from webex.encryption.scr import SCR
 from webex.errors import DecryptionError, KMSError
 from webex.realtime.events import Reader
-from webex.realtime.socket import MercurySocket
-from webex.realtime.timers import Wheel
+from webex.realtime.mercury.socket import MercurySocket
+from webex.realtime.mercury.timers import TimerWheel
+from webex.realtime.resources import RESOURCES
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30),
@@ -63,7 +64,7 @@ def damaged_json(draw: st.DrawFn, values: list[Any]) -> Any:
     return value
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(damaged(TOKENS) | st.text(max_size=200))
 def test_tokens(token: str) -> None:
     key = {"kty": "RSA", "kid": "x", "n": load("kms-ecdhe")["static_public_key"]["n"], "e": "AQAB"}
@@ -72,7 +73,7 @@ def test_tokens(token: str) -> None:
             read(token)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(JSON | damaged_json([load("scr-file")["node_scr"][0]["scr"]]))
 def test_scr(value: Any) -> None:
     with contextlib.suppress(DecryptionError):
@@ -81,7 +82,7 @@ def test_scr(value: Any) -> None:
         SCR.open(CIPHER.seal(msgspec.json.encode(value)), CIPHER)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(JSON | damaged_json([load("kms-ecdhe")["static_public_key"]]))
 def test_static_keys_and_keys(value: Any) -> None:
     with contextlib.suppress(KMSError):
@@ -95,7 +96,7 @@ class _Link:
     user_id = "842e2d82-7e71-4040-8eb9-d977fe888807"
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(JSON | st.lists(damaged(TOKENS), max_size=3))
 def test_answers_of_the_key_service(messages: Any) -> None:
     channel = KMSChannel(_Link())  # type: ignore[arg-type]  # nothing is asked
@@ -103,7 +104,7 @@ def test_answers_of_the_key_service(messages: Any) -> None:
     assert not channel._waiting
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(damaged_json(WIRES))
 def test_activities(wire: Any) -> None:
     if not isinstance(wire, dict):
@@ -112,19 +113,19 @@ def test_activities(wire: Any) -> None:
     assert error is None or isinstance(error, DecryptionError)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(damaged_json([row["activity"] for row in load("listen-events")["rows"]]) | JSON)
 def test_events(activity: Any) -> None:
     if isinstance(activity, dict):
         for occurrence in Reader("https://webexapis.com/v1", lambda url: "us").read(activity):
-            assert occurrence.resource in ("messages", "rooms", "memberships", "attachmentActions")
+            assert occurrence.resource in RESOURCES
 
 
 class _Owner:
     """Takes everything."""
 
     def on_event(self, socket: MercurySocket, envelope: dict[str, Any]) -> None:
-        from webex.realtime.overrides import override
+        from webex.realtime.mercury.frames import override
 
         override(envelope)
 
@@ -142,11 +143,11 @@ FRAMES = [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(damaged_json(FRAMES) | JSON, max_size=8), st.binary(max_size=40))
 def test_frames(frames: list[Any], noise: bytes) -> None:
     async def main() -> None:
-        wheel = Wheel()
+        wheel = TimerWheel()
         socket = MercurySocket(_Owner(), wheel)
         for frame in frames:
             socket._take(msgspec.json.encode(frame))

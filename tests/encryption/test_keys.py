@@ -12,6 +12,7 @@ from tests.encryption.fake_kms import CLUSTER, FakeKMS, key_answer
 from webex.encryption.jose import Cipher
 from webex.encryption.keys import KeyRing, UserKeys
 from webex.errors import DecryptionError, KeyRevokedError, KMSError
+from webex.ids import base64url_encode
 from webex.runtime.event_loop import EventLoopRuntime
 from webex.storage import MemoryStorage
 from webex.storage.access import StorageAccess
@@ -28,7 +29,7 @@ def uris(kms: FakeKMS) -> list[str]:
     return [request["uri"] for request in kms.requests]
 
 
-def test_a_key_is_fetched_once_also_by_many_at_the_same_time() -> None:
+def test_concurrent_callers_fetch_a_key_once() -> None:
     async def main() -> None:
         kms = FakeKMS()
         keys = UserKeys("alice", kms.channel, KeyRing())
@@ -41,7 +42,7 @@ def test_a_key_is_fetched_once_also_by_many_at_the_same_time() -> None:
     run(main())
 
 
-def test_another_user_asks_for_the_key_itself() -> None:
+def test_another_user_fetches_the_key_separately() -> None:
     async def main() -> None:
         ring = KeyRing()
         alice, bob = FakeKMS(), FakeKMS(lambda body: {"status": 403, "reason": "Not authorized"})
@@ -57,7 +58,7 @@ def test_another_user_asks_for_the_key_itself() -> None:
     run(main())
 
 
-def test_the_ring_keeps_the_keys_that_were_used_last() -> None:
+def test_the_key_ring_keeps_the_most_recently_used_keys() -> None:
     ring = KeyRing(3)
     ciphers = {name: Cipher(name.encode() * 32) for name in "abcd"}
     for name in "abc":
@@ -72,7 +73,7 @@ def test_the_ring_keeps_the_keys_that_were_used_last() -> None:
     assert ring.find("alice", "a") is None
 
 
-def test_a_key_that_went_from_the_ring_is_fetched_again() -> None:
+def test_an_evicted_key_is_fetched_again() -> None:
     async def main() -> None:
         kms = FakeKMS()
         keys = UserKeys("alice", kms.channel, KeyRing(2))
@@ -83,7 +84,7 @@ def test_a_key_that_went_from_the_ring_is_fetched_again() -> None:
     run(main())
 
 
-def test_a_moved_key_is_followed_once_and_kept_under_its_old_name() -> None:
+def test_a_moved_key_is_followed_once_and_cached_under_its_old_url() -> None:
     async def main() -> None:
         moved, twice = f"{CLUSTER}/keys/2", f"{CLUSTER}/keys/3"
 
@@ -103,7 +104,7 @@ def test_a_moved_key_is_followed_once_and_kept_under_its_old_name() -> None:
     run(main())
 
 
-def test_a_revoked_key_is_told_and_not_kept() -> None:
+def test_a_revoked_key_is_an_error_and_not_cached() -> None:
     async def main() -> None:
         kms = FakeKMS(lambda body: {"status": 405, "errorCode": 405005})
         keys = UserKeys("alice", kms.channel, KeyRing())
@@ -116,7 +117,7 @@ def test_a_revoked_key_is_told_and_not_kept() -> None:
 
 
 @pytest.mark.parametrize("url", ["", "https://kms.example.com/keys/1", None, 5])
-def test_what_is_no_key_is_not_asked_for(url: Any) -> None:
+def test_an_invalid_key_url_is_not_requested(url: Any) -> None:
     async def main() -> None:
         kms = FakeKMS()
         with pytest.raises(DecryptionError):
@@ -127,20 +128,20 @@ def test_what_is_no_key_is_not_asked_for(url: Any) -> None:
 
 
 @pytest.mark.parametrize("key", [None, {}, {"jwk": {}}, {"jwk": {"k": "AAAA"}}, {"jwk": {"k": 5}}, [1]])
-def test_a_key_that_can_not_be_used_is_told(key: Any) -> None:
+def test_an_unusable_key_is_a_kms_error(key: Any) -> None:
     kms = FakeKMS(lambda body: {"status": 200, "key": key})
     with pytest.raises(KMSError):
         run(UserKeys("alice", kms.channel, KeyRing()).get(URL))
 
 
 @pytest.mark.parametrize("keys", [None, [], [None], [{}], [{"uri": URL}], [{"uri": 5, "jwk": {"k": "A" * 43}}]])
-def test_a_made_key_that_can_not_be_used_is_told(keys: Any) -> None:
+def test_an_unusable_created_key_is_a_kms_error(keys: Any) -> None:
     kms = FakeKMS(lambda body: {"status": 201, "keys": keys})
     with pytest.raises(KMSError):
         run(UserKeys("alice", kms.channel, KeyRing()).create())
 
 
-def test_who_waits_for_a_key_when_it_closes_is_told() -> None:
+def test_closing_fails_pending_key_requests() -> None:
     async def main() -> None:
         kms = FakeKMS(lambda body: None)
         keys = UserKeys("alice", kms.channel, KeyRing())
@@ -154,7 +155,7 @@ def test_who_waits_for_a_key_when_it_closes_is_told() -> None:
     run(main())
 
 
-def test_stored_keys_outlive_the_process_and_stay_one_users() -> None:
+def test_stored_keys_persist_and_belong_to_one_user() -> None:
     async def main() -> None:
         storage = StorageAccess(MemoryStorage(), EventLoopRuntime())
         first, second, bob = FakeKMS(), FakeKMS(), FakeKMS()
@@ -168,7 +169,7 @@ def test_stored_keys_outlive_the_process_and_stay_one_users() -> None:
     run(main())
 
 
-def test_a_stored_key_that_can_not_be_read_is_fetched_again() -> None:
+def test_an_unreadable_stored_key_is_fetched_again() -> None:
     async def main() -> None:
         storage = StorageAccess(MemoryStorage(), EventLoopRuntime())
         kms = FakeKMS()
@@ -181,3 +182,92 @@ def test_a_stored_key_that_can_not_be_read_is_fetched_again() -> None:
         assert uris(kms) == [URL, URL]
 
     run(main())
+
+
+def made(*keys: Any) -> FakeKMS:
+    return FakeKMS(lambda body: {"status": 201, "keys": list(keys)})
+
+
+def test_new_key_is_requested_and_cached() -> None:
+    async def main() -> None:
+        secret = base64url_encode(bytes(range(32)))
+        kms = made({"uri": URL, "jwk": {"kty": "oct", "k": secret}})
+        ring = KeyRing()
+        url, cipher = await UserKeys("alice", kms.channel, ring).create()
+        (request,) = kms.requests
+        assert (request["method"], request["uri"], request["count"]) == ("create", "/keys", 1)
+        assert url == URL
+        assert ring.find("alice", URL) is cipher
+        assert Cipher(bytes(range(32))).open(cipher.seal(b"x")) == b"x"
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"), [([], "made no key"), (["text"], "made no key"), ([{"jwk": {}}], "made a key without a name")]
+)
+def test_missing_new_key_is_a_kms_error(keys: list[Any], text: str) -> None:
+    with pytest.raises(KMSError, match=text):
+        run(UserKeys("alice", made(*keys).channel, KeyRing()).create())
+
+
+@pytest.mark.parametrize(("client_id", "place"), [("app", "app/alice/"), ("", "alice/")])
+def test_key_is_stored_for_one_app_and_one_person(client_id: str, place: str) -> None:
+    async def main() -> None:
+        storage = MemoryStorage()
+        options: list[Any] = []
+        access = StorageAccess(storage, EventLoopRuntime())
+        put = access.put
+
+        async def noting(*arguments: Any, **given: Any) -> None:
+            options.append(given)
+            await put(*arguments, **given)
+
+        access.put = noting  # type: ignore[method-assign]  # notes what is asked of the storage
+        keys = UserKeys("alice", FakeKMS().channel, KeyRing(), access, client_id=client_id)
+        await keys.get(URL)
+        pages = storage.bind("keys").keys()
+        (name,) = [key for page in pages for key in page]
+        assert name == place + base64url_encode(URL)
+        assert storage.bind("keys").get(name)["jwk"]["kty"] == "oct"
+        assert options == [{"durable": False}]  # it can be asked for again
+        keys.forget()
+        assert keys.cached(URL) is None
+        later = FakeKMS()
+        found = UserKeys("alice", later.channel, KeyRing(), access, client_id=client_id)
+        await found.get(URL)
+        assert later.requests == []
+        for user, app in (("bob", client_id), ("alice", "other")):
+            asked = FakeKMS()
+            await UserKeys(user, asked.channel, KeyRing(), access, client_id=app).get(URL)
+            assert uris(asked) == ([] if not client_id and user == "alice" else [URL])
+
+    run(main())
+
+
+def test_forgotten_keys_are_removed_from_the_storage() -> None:
+    async def main() -> None:
+        storage = MemoryStorage()
+        keys = UserKeys("alice", FakeKMS().channel, KeyRing(), StorageAccess(storage, EventLoopRuntime()))
+        keys.forget()
+        await keys.get(URL)
+        assert [*storage.bind("keys").keys()] == []
+        keys.drop(URL)
+        assert keys.cached(URL) is None
+
+    run(main())
+
+
+def test_key_ring_drops_one_user_only() -> None:
+    ring = KeyRing(2)
+    cipher = Cipher(bytes(32))
+    for user, url in (("alice", "a"), ("alice", "b"), ("bob", "c")):
+        ring.keep(user, url, cipher)
+    assert len(ring) == 2
+    assert ring.find("alice", "a") is None
+    assert ring.find("alice", "b") is cipher
+    ring.keep("bob", "d", cipher)
+    assert ring.find("bob", "c") is None  # the least recently used
+    ring.drop_user("alice")
+    ring.drop("bob", "unknown")
+    assert (len(ring), ring.find("bob", "d")) == (1, cipher)

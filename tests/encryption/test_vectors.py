@@ -103,7 +103,7 @@ def test_a_changed_file_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["enc", "key", "iv", "aad", "loc", "tag"])
-def test_an_scr_without_a_part_is_refused(name: str) -> None:
+def test_an_incomplete_scr_is_refused(name: str) -> None:
     scr = dict(FILES["node_scr"][0]["scr"])
     for broken in (
         {k: v for k, v in scr.items() if k != name},
@@ -202,7 +202,7 @@ _OTHERWISE = {
 
 
 @pytest.mark.parametrize("row", [row for row in _SEALED if row["name"] not in _OTHERWISE], ids=lambda row: row["name"])
-def test_activities_open(row: Any) -> None:
+def test_activities_are_decrypted(row: Any) -> None:
     activity, error = _opened(row["wire"], cipher_of(ACTIVITIES))
     assert error is None
     wanted = row["decrypted"]
@@ -216,7 +216,7 @@ def test_activities_open(row: Any) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in ACTIVITIES["rows"] if "plain" in row], ids=lambda row: row["name"])
-def test_activities_are_sealed_where_they_have_to_be(row: Any) -> None:
+def test_activities_are_encrypted_in_the_required_fields(row: Any) -> None:
     cipher = cipher_of(ACTIVITIES)
     sealed = seal_activity(row["plain"], cipher, ACTIVITIES["key_uri"])
     if row["name"] in _OTHERWISE:
@@ -229,7 +229,7 @@ def test_activities_are_sealed_where_they_have_to_be(row: Any) -> None:
     assert sealed.get("encryptionKeyUrl") == row["wire"].get("encryptionKeyUrl")
 
 
-def test_a_card_and_its_answer_come_out_as_data() -> None:
+def test_a_card_and_its_submission_are_decoded() -> None:
     cipher = cipher_of(ACTIVITIES)
     rows = {row["name"]: row for row in ACTIVITIES["rows"]}
     activity, error = _opened(rows["inbound message with a card"]["wire"], cipher)
@@ -240,7 +240,7 @@ def test_a_card_and_its_answer_come_out_as_data() -> None:
     assert activity["object"]["inputs"] == rows["cardAction"]["plain"]["object"]["inputs"]
 
 
-def test_one_bad_field_is_taken_out_and_told() -> None:
+def test_one_bad_field_is_removed_and_reported() -> None:
     row = next(row for row in ACTIVITIES["rows"] if row["name"] == "inbound with one bad field")
     activity, error = _opened(row["wire"], cipher_of(ACTIVITIES))
     assert isinstance(error, DecryptionError)

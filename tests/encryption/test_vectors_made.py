@@ -56,7 +56,7 @@ def opened_by_joserfc(token: str, key: bytes) -> bytes | None:
 
 
 @pytest.mark.parametrize("case", TEXT["cases"], ids=lambda case: case["name"])
-def test_sealed_text_is_opened_by_others(case: Any) -> None:
+def test_encrypted_text_is_decrypted_by_other_libraries(case: Any) -> None:
     key = base64url_decode(TEXT["jwk"]["k"])
     token = Cipher(key).seal(case["plaintext"].encode())
     assert token.split(".")[0] == TEXT["protected_header_b64"]
@@ -65,18 +65,18 @@ def test_sealed_text_is_opened_by_others(case: Any) -> None:
 
 @pytest.mark.parametrize("name", ["node_jose_fixed_iv", "node_jose_random_iv"])
 @pytest.mark.parametrize("case", TEXT["cases"], ids=lambda case: case["name"])
-def test_text_is_sealed_as_node_does(case: Any, name: str) -> None:
+def test_text_is_encrypted_as_by_node(case: Any, name: str) -> None:
     token = case[name]
     assert cipher_of(TEXT).seal(case["plaintext"].encode(), iv=nonce_of(token)) == token
 
 
-def test_no_text_is_sealed_as_node_does() -> None:
+def test_empty_text_is_encrypted_as_by_node() -> None:
     empty = TEXT["empty_plaintext"]
     assert cipher_of(TEXT).seal(b"", iv=base64url_decode(empty["iv"])) == empty["token"]
 
 
 @pytest.mark.parametrize("case", [*FILES["node_scr"], FILES["node_scr_fresh"], FILES["python_made"]], ids=range(5))
-def test_the_description_of_a_file_is_sealed_as_recorded(case: Any) -> None:
+def test_an_scr_is_encrypted_as_recorded(case: Any) -> None:
     token = case["scr_jwe"]
     cipher = cipher_of(FILES)
     scr = compact(SCR.open(token, cipher).to_dict())
@@ -85,7 +85,7 @@ def test_the_description_of_a_file_is_sealed_as_recorded(case: Any) -> None:
     assert json.loads(opened_by_hand(SCR.from_dict(case["scr"]).seal(cipher), key)) == case["scr"]
 
 
-def test_a_new_file_is_opened_by_others() -> None:
+def test_a_new_file_is_decrypted_by_other_libraries() -> None:
     clear = b64decode(FILES["python_made"]["file_base64"]) * 9
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -109,7 +109,7 @@ def test_a_new_file_is_opened_by_others() -> None:
 
 
 @pytest.mark.parametrize("pair", AGREED["pairs"], ids=lambda pair: pair["name"])
-def test_the_agreed_key_is_that_of_node_kms(pair: Any) -> None:
+def test_the_agreed_key_equals_that_of_node_kms(pair: Any) -> None:
     secret = base64url_encode(jose.agree(agreement_key(pair["client_jwk"]), pair["server_jwk"]))
     assert secret == pair["node_kms_ephemeral_key"]["jwk"]["k"]
     assert secret != pair.get("derived_key_if_leading_zero_wrongly_stripped")
@@ -117,7 +117,7 @@ def test_the_agreed_key_is_that_of_node_kms(pair: Any) -> None:
     assert (len(shown["x"]), len(shown["y"])) == (43, 43)
 
 
-def test_a_negotiation_is_opened_by_others() -> None:
+def test_a_negotiation_is_decrypted_by_other_libraries() -> None:
     private = STATIC["rsa_private_jwk"]
     body = compact(ECDHE["request"]["body"])
     token = jose.seal_for_rsa(body, ECDHE["static_public_key"])
@@ -129,7 +129,7 @@ def test_a_negotiation_is_opened_by_others() -> None:
     assert opened_by_hand(token, content_key) == body
 
 
-def test_an_answer_is_signed_as_node_does_and_verified_by_others() -> None:
+def test_a_response_is_signed_as_by_node_and_verified_elsewhere() -> None:
     private = {**STATIC["rsa_private_jwk"], "kid": ECDHE["static_public_key"]["kid"]}
     body = compact(ECDHE["response"]["body"])
     assert jose.sign(body, private, alg="RS256") == ECDHE["response"]["RS256_node_jose"]
@@ -143,7 +143,7 @@ def test_an_answer_is_signed_as_node_does_and_verified_by_others() -> None:
 
 
 @pytest.mark.parametrize("message", MESSAGES["messages"], ids=lambda message: message["name"])
-def test_requests_of_the_channel_are_sealed_as_node_does(message: Any) -> None:
+def test_channel_requests_are_encrypted_as_by_node(message: Any) -> None:
     cipher, key = cipher_of(MESSAGES["ephemeral_key"]), base64url_decode(MESSAGES["ephemeral_key"]["jwk"]["k"])
     token, uri = message["request_wrapped"], MESSAGES["ephemeral_key"]["uri"]
     assert cipher.seal(compact(message["request_body"]), kid=uri, iv=nonce_of(token)) == token
@@ -152,7 +152,7 @@ def test_requests_of_the_channel_are_sealed_as_node_does(message: Any) -> None:
     assert nonce_of(message["response_wrapped"]) == nonce_of(answer)
 
 
-def test_the_examples_of_both_ways_hold_messages_of_the_channel() -> None:
+def test_the_examples_have_channel_messages_of_both_directions() -> None:
     cipher = cipher_of(MESSAGES["ephemeral_key"])
     http, event = MESSAGES["http"], MESSAGES["mercury_event_example"]
     known = [message["request_wrapped"] for message in MESSAGES["messages"]]
@@ -201,14 +201,14 @@ _OTHERWISE = {"post_with_cards_outbound", "POST conversations body"}
     [row for row in ACTIVITIES["rows"] if "plain" in row and row["name"] not in _OTHERWISE],
     ids=lambda r: r["name"],
 )
-def test_activities_are_sealed_as_the_js_sdk_does(row: Any) -> None:
+def test_activities_are_encrypted_as_by_the_js_sdk(row: Any) -> None:
     cipher = Recorded(base64url_decode(ACTIVITIES["jwk"]["k"]), row["wire"])
     made = seal_activity(row["plain"], cipher, ACTIVITIES["key_uri"])
     # The key service's part is filled in elsewhere.
     assert {**made, "kmsMessage": None} == {**row["wire"], "kmsMessage": None}
 
 
-def test_a_card_is_sealed_whole() -> None:
+def test_a_card_is_encrypted_as_a_whole() -> None:
     key = base64url_decode(ACTIVITIES["jwk"]["k"])
     plain = ROWS["post_with_cards_outbound"]["plain"]
     card = json.loads(plain["object"]["cards"][0])
@@ -218,19 +218,19 @@ def test_a_card_is_sealed_whole() -> None:
     assert [json.loads(opened_by_joserfc(token, key) or b"") for token in sealed["object"]["cards"]] == [card]
 
 
-def test_a_title_is_sealed_as_the_js_sdk_does() -> None:
+def test_a_title_is_encrypted_as_by_the_js_sdk() -> None:
     row = ROWS["POST conversations body"]
     title = row["wire"]["displayName"]
     assert cipher_of(ACTIVITIES).seal(row["plain"]["displayName"].encode(), iv=nonce_of(title)) == title
 
 
-def test_an_activity_without_a_key_is_left_as_it_is() -> None:
+def test_an_activity_without_a_key_is_unchanged() -> None:
     wire = json.loads(json.dumps(ROWS["inbound without encryptionKeyUrl"]["wire"]))
     assert open_activity(wire, dict.fromkeys(key_urls_of(wire), cipher_of(ACTIVITIES))) is None
     assert wire == ROWS["inbound without encryptionKeyUrl"]["decrypted"]
 
 
-def test_a_new_title_is_opened() -> None:
+def test_a_new_title_is_decrypted() -> None:
     row = ROWS["update_title"]
     wire = json.loads(json.dumps(row["wire"]))
     assert open_activity(wire, dict.fromkeys(key_urls_of(wire), cipher_of(ACTIVITIES))) is None

@@ -12,7 +12,7 @@ from webex.emulator.accounts import ALICE_ID, BOB_ID
 from webex.emulator.cloud import Cloud
 from webex.ids import to_uuid
 from webex.realtime.event import Event
-from webex.realtime.listening import Listening
+from webex.realtime.subscription import Subscription
 
 T = TypeVar("T")
 QUICK = {"first_pause": 0.05}
@@ -36,7 +36,7 @@ async def shared_room(alice: AsyncWebex, *emails: str) -> str:
     return str(room.id)
 
 
-async def take(events: Listening[Any], count: int = 1) -> list[Event[Any]]:
+async def take(events: Subscription[Any], count: int = 1) -> list[Event[Any]]:
     """So many events, each handled."""
     return [await anext(events) for _ in range(count)]
 

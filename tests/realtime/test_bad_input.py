@@ -17,8 +17,9 @@ from webex.emulator.cloud import Cloud
 from webex.errors import ConnectError, DecodeError, WebexError
 from webex.http.types import RequestInfo, Response
 from webex.ids import parse_id, to_hydra_id, to_uuid
-from webex.realtime import intake
+from webex.realtime import dispatcher
 from webex.realtime.catchup import find_missed
+from webex.realtime.wire import Activity, FrameData
 
 # Frames
 
@@ -39,11 +40,13 @@ MALFORMED: dict[str, Any] = {
     "somebody typing who is a text": {"eventType": "status.start_typing", "actor": "alice", "conversationId": "1"},
     "keys that are a number": {"eventType": "encryption.kms_message", "encryption": {"kmsMessages": 1}},
     "headers that are a list": {"headers": ["data.activity"], "activity": {"verb": "unknown"}},
+    **{f"{name} of an activity is a number": {"activity": {name: 7}} for name in Activity.__annotations__},
+    **{f"{name} of a frame is a number": {name: 7} for name in FrameData.__annotations__},
 }
 
 
 @pytest.mark.parametrize("what", MALFORMED)
-def test_a_malformed_frame_costs_no_later_message(
+def test_a_malformed_frame_does_not_affect_later_messages(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
     async def main() -> None:
@@ -68,8 +71,10 @@ def test_a_malformed_frame_costs_no_later_message(
     assert caplog.records == []
 
 
-@pytest.mark.parametrize(("asked", "most"), [("nan", 1.0), ("-5", 1.0), ("soon", 1.0), ("inf", 3600.0)])
-def test_no_odd_wish_for_a_pause_makes_a_listener_wait_for_ever(
+@pytest.mark.parametrize(
+    ("asked", "most"), [("nan", 1.0), ("-5", 1.0), ("soon", 1.0), ("inf", 1.0), ("999999999", 3600.0)]
+)
+def test_invalid_retry_after_does_not_block_a_subscription(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, asked: str, most: float
 ) -> None:
     paused: list[float] = []
@@ -78,7 +83,7 @@ def test_no_odd_wish_for_a_pause_makes_a_listener_wait_for_ever(
         paused.append(seconds)
         await asyncio.sleep(0.001)
 
-    monkeypatch.setattr("webex.realtime.listener.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+    monkeypatch.setattr("webex.realtime.user_connection.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
 
     async def main() -> None:
         webex_cloud.faults.add("/v1/apps/*", status=503, retry_after=asked, count=1)
@@ -93,7 +98,7 @@ def test_no_odd_wish_for_a_pause_makes_a_listener_wait_for_ever(
     assert most / 2 <= pause <= most
 
 
-def test_an_answer_about_oneself_that_is_no_object_is_told_and_the_next_try_hears(webex_cloud: Cloud) -> None:
+def test_malformed_people_me_response_is_an_error_and_can_be_retried(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -119,7 +124,7 @@ def forget_devices(cloud: Cloud) -> None:
         cloud.mercury.expire_devices("bob")
 
 
-def test_what_can_be_had_from_nowhere_is_one_gap_and_listening_goes_on(webex_cloud: Cloud) -> None:
+def test_unavailable_history_is_one_gap_and_listening_continues(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -140,10 +145,8 @@ def test_what_can_be_had_from_nowhere_is_one_gap_and_listening_goes_on(webex_clo
     run(main())
 
 
-def test_a_conversation_service_that_is_out_of_order_for_a_moment_makes_no_gap(
-    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(intake, "_FIRST_PAUSE", 0.01)
+def test_temporary_conversation_outage_makes_no_gap(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "_FIRST_PAUSE", 0.01)
 
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob", max_retries=0) as bob:
@@ -164,7 +167,9 @@ def test_a_conversation_service_that_is_out_of_order_for_a_moment_makes_no_gap(
 
 @pytest.mark.parametrize("handled", [False, True], ids=["in hand", "handled"])
 @pytest.mark.parametrize("storage", [None, Shelf], ids=["in memory", "stored"])
-def test_an_unreadable_moment_spoils_no_later_catch_up(webex_cloud: Cloud, storage: Any, handled: bool) -> None:
+def test_an_unreadable_timestamp_does_not_break_later_catch_ups(
+    webex_cloud: Cloud, storage: Any, handled: bool
+) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob", storage=storage and storage()) as bob:
             room = await shared_room(alice)
@@ -245,7 +250,7 @@ def ids(found: list[dict[str, Any]]) -> list[str]:
     return [each["id"] for each in found]
 
 
-def test_pages_that_are_smaller_than_asked_for_are_followed_to_the_end() -> None:
+def test_pages_smaller_than_requested_are_followed_to_the_end() -> None:
     door = Door(cap=100)
     door.conversations[f"{CONVERSATIONS}/conversations/1"] = history = posted(*range(1, 251))
     missed = run(find_missed(door, SINCE, is_bot=False))
@@ -253,7 +258,7 @@ def test_pages_that_are_smaller_than_asked_for_are_followed_to_the_end() -> None
     assert missed.complete
 
 
-def test_what_is_listed_elsewhere_is_listed_there_and_put_in_its_order() -> None:
+def test_activities_of_other_clusters_are_merged_in_order() -> None:
     door = Door()
     door.additional = {CONVERSATIONS: [f"{ELSEWHERE}/conversations?a=b"], ELSEWHERE: [f"{CONVERSATIONS}/conversations"]}
     door.conversations[f"{CONVERSATIONS}/conversations/1"] = posted(10, 30)
@@ -264,7 +269,20 @@ def test_what_is_listed_elsewhere_is_listed_there_and_put_in_its_order() -> None
     assert len(door.asked) == len(set(door.asked)) + 2  # each history is asked for once more, until nothing is fresh
 
 
-def test_more_in_one_millisecond_than_a_page_holds_is_not_complete() -> None:
+def test_a_cluster_that_two_others_name_is_listed_once_and_so_is_each_conversation() -> None:
+    third, door = "https://third.example/v1", Door()
+    door.additional = {CONVERSATIONS: [f"{third}/conversations", f"{ELSEWHERE}/conversations"]}
+    door.additional[ELSEWHERE] = [f"{third}/conversations?a=b"]
+    door.conversations[f"{CONVERSATIONS}/conversations/1"] = posted(10)
+    door.conversations[f"{ELSEWHERE}/conversations/2"] = posted(20, start=1)
+    door.conversations[f"{third}/conversations/3"] = posted(30, start=2)
+    missed = run(find_missed(door, SINCE, is_bot=False))
+    assert ids(missed.activities) == ["0", "1", "2"]
+    assert door.asked.count(f"{third}/conversations") == 1
+    assert door.asked.count(f"{third}/conversations/3/activities") == 2  # until nothing is fresh
+
+
+def test_more_activities_per_millisecond_than_a_page_is_incomplete() -> None:
     door = Door(cap=100)
     door.conversations[f"{CONVERSATIONS}/conversations/1"] = posted(1, *[2] * 150)
     missed = run(find_missed(door, SINCE, is_bot=False))
@@ -281,15 +299,15 @@ def test_more_in_one_millisecond_than_a_page_holds_is_not_complete() -> None:
         ([{"lastReadableActivityDate": None}], False),
         ([{}], False),
     ],
-    ids=["none", "before", "since", "null", "nobody knows when"],
+    ids=["none", "before", "since", "null", "unknown time"],
 )
-def test_a_conversation_that_was_left_since_makes_it_incomplete(left: list[dict[str, Any]], complete: bool) -> None:
+def test_a_conversation_left_meanwhile_makes_it_incomplete(left: list[dict[str, Any]], complete: bool) -> None:
     door = Door()
     door.left = left
     assert run(find_missed(door, SINCE, is_bot=False)).complete is complete
 
 
-def test_a_listed_moment_that_can_not_be_read_hides_nothing() -> None:
+def test_an_unreadable_listed_timestamp_hides_no_activity() -> None:
     door = Door(cap=3)
     door.conversations[f"{CONVERSATIONS}/conversations/1"] = history = posted(1, 2, 3, 4, 5)
     history[1]["published"] = "yesterday"  # later than all of them, to who compares texts
@@ -324,7 +342,18 @@ def said(found: list[dict[str, Any]]) -> list[str]:
     return [each["object"]["displayName"] for each in found]
 
 
-def test_rest_is_asked_page_by_page_and_is_never_all_there_was() -> None:
+@pytest.mark.parametrize("broken", [{"id": "no id"}, {"personId": None}, {"files": 7}], ids=["id", "person", "files"])
+def test_a_message_of_rest_that_can_not_be_read_hides_no_other(broken: dict[str, Any]) -> None:
+    door = Door()
+    room, messages = rest_room("one", 3)
+    messages[1] = {**messages[1], **broken}
+    door.rooms, door.messages = [room], {room["id"]: messages}
+    door.failure = DecodeError("The answer is no JSON.")
+    missed = run(find_missed(door, SINCE, is_bot=False))
+    assert said(missed.activities) == ["one 1", "one 3"]
+
+
+def test_rest_catch_up_is_paged_and_never_complete() -> None:
     door = Door(cap=100)
     door.failure = DecodeError("The answer is no JSON.")
     room, messages = rest_room("a", 250, lastActivity=moment(250))
@@ -336,7 +365,7 @@ def test_rest_is_asked_page_by_page_and_is_never_all_there_was() -> None:
     assert missed.activities[0]["target"]["id"] == parse_id(room["id"]).id == to_uuid(room["id"])
 
 
-def test_a_room_of_which_nobody_says_when_something_happened_is_listed_too() -> None:
+def test_a_room_without_last_activity_is_listed_too() -> None:
     door = Door()
     door.failure = DecodeError("The answer is no JSON.")
     given = [
@@ -350,7 +379,7 @@ def test_a_room_of_which_nobody_says_when_something_happened_is_listed_too() -> 
     assert sorted(said(missed.activities)) == ["late 1", "null 1", "silent 1"]
 
 
-def test_rest_is_asked_for_a_service_out_of_order_only_when_that_is_wanted() -> None:
+def test_rest_fallback_is_used_only_if_requested() -> None:
     door = Door()
     door.failure = ConnectError("nobody there")
     with pytest.raises(ConnectError):

@@ -67,9 +67,7 @@ def waits(events: Any) -> bool:
 
 
 @pytest.mark.parametrize("durable", [False, True])
-def test_no_event_is_lost_or_heard_twice_when_time_outs_race_with_arrivals(
-    webex_cloud: Cloud, tmp_path: Path, durable: bool
-) -> None:
+def test_no_event_is_lost_or_repeated_when_timeouts_race(webex_cloud: Cloud, tmp_path: Path, durable: bool) -> None:
     numbers = list(range(150))
     storage = SQLiteStorage(tmp_path / "s.db") if durable else None
     with people(webex_cloud, storage) as (alice, bob, room):
@@ -90,7 +88,7 @@ def test_no_event_is_lost_or_heard_twice_when_time_outs_race_with_arrivals(
     assert timed_out
 
 
-def test_an_event_that_came_when_the_wait_was_broken_off_is_the_next_one(
+def test_an_event_received_during_an_interrupted_wait_is_next(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with people(webex_cloud) as (alice, bob, room), bob.messages.listen() as events:
@@ -138,7 +136,7 @@ def test_stopping_from_another_thread_ends_the_loop(webex_cloud: Cloud) -> None:
         assert looping.result(PATIENCE) == []
 
 
-def test_closing_the_client_ends_a_wait_in_another_thread_with_an_error(webex_cloud: Cloud) -> None:
+def test_closing_the_client_fails_a_wait_in_another_thread(webex_cloud: Cloud) -> None:
     with people(webex_cloud) as (_, bob, _room):
         events = bob.messages.listen().start()
         waiting = run(events.get)
@@ -148,7 +146,7 @@ def test_closing_the_client_ends_a_wait_in_another_thread_with_an_error(webex_cl
             waiting.result(PATIENCE)
 
 
-def test_a_time_out_holds_while_the_cloud_is_out_of_order(webex_cloud: Cloud) -> None:
+def test_a_timeout_holds_during_an_outage(webex_cloud: Cloud) -> None:
     webex_cloud.faults.add("/wdm/*", status=503)
     with people(webex_cloud) as (alice, bob, room):
         events = bob.messages.listen(first_pause=0.05)
@@ -167,7 +165,7 @@ def _started(events: Any) -> bool:
     return True
 
 
-def test_a_handler_may_stop_and_the_client_goes_on(webex_cloud: Cloud) -> None:
+def test_a_handler_may_stop_listening(webex_cloud: Cloud) -> None:
     with people(webex_cloud) as (alice, bob, room):
         heard: list[str] = []
         events = bob.messages.listen()
@@ -190,7 +188,7 @@ def test_a_handler_may_stop_and_the_client_goes_on(webex_cloud: Cloud) -> None:
         assert heard == ["one"]
 
 
-def test_a_handler_that_would_wait_for_its_own_thread_is_told_so(webex_cloud: Cloud) -> None:
+def test_a_handler_waiting_on_its_own_thread_is_refused(webex_cloud: Cloud) -> None:
     with people(webex_cloud) as (alice, bob, room):
         told: list[str] = []
         events = bob.messages.listen()
@@ -218,7 +216,7 @@ def told_by(pipe: int) -> str:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_child_process_listens_for_itself(webex_cloud: Cloud) -> None:
+def test_a_forked_child_has_its_own_subscription(webex_cloud: Cloud) -> None:
     with people(webex_cloud) as (alice, bob, room):
         with bob.messages.listen() as events:
             alice.messages.create(room_id=room, text="one")
@@ -246,7 +244,7 @@ def test_a_child_process_listens_for_itself(webex_cloud: Cloud) -> None:
             assert events.get(timeout=PATIENCE).data.text == "two"  # the parent's goes on
 
 
-def test_threads_that_listen_first_at_the_same_time_share_one_socket(webex_cloud: Cloud) -> None:
+def test_concurrent_first_listens_of_threads_share_one_socket(webex_cloud: Cloud) -> None:
     with people(webex_cloud) as (alice, bob, room):
         together = threading.Barrier(4)
 

@@ -9,7 +9,7 @@ from benchmarks.chaos import run
 from webex.emulator import Emulator
 
 
-def test_everybody_hears_everything_once_and_in_order() -> None:
+def test_every_user_receives_all_events_once_in_order() -> None:
     with Emulator(random_seed=7) as cloud:
         report = asyncio.run(run(cloud, seed=7, seconds=20.0, users=50))
     assert report.posted > 50

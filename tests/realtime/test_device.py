@@ -20,8 +20,8 @@ from webex.emulator.cloud import Cloud
 from webex.emulator.realtime import wdm
 from webex.emulator.request_log import LoggedRequest
 from webex.errors import ApiError, DecodeError, PermissionDeniedError
-from webex.realtime.device import DEFAULT_NAME, DEVICE_TYPE, Device, Devices
-from webex.realtime.timers import Timer, Wheel
+from webex.realtime.mercury.device import DEFAULT_NAME, DEVICE_TYPE, Device, Devices
+from webex.realtime.mercury.timers import Timer, TimerWheel
 from webex.storage import SQLiteStorage
 
 WDM = "/wdm/api/v1/devices"
@@ -37,7 +37,7 @@ def registrations(cloud: Cloud) -> int:
 
 def devices_of(client: AsyncWebex, **options: Any) -> Devices:
     """The registration that a client's listeners share."""
-    return client.messages.listen(**options)._listener.devices
+    return client.messages.listen(**options)._connection.devices
 
 
 async def registered(client: AsyncWebex, **options: Any) -> tuple[Devices, Device]:
@@ -48,7 +48,7 @@ async def registered(client: AsyncWebex, **options: Any) -> tuple[Devices, Devic
 # Registering
 
 
-def test_a_device_is_registered_with_what_wdm_wants_to_know(webex_cloud: Cloud) -> None:
+def test_a_device_is_registered_with_the_required_fields(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud, "bob") as bob, bob.messages.listen(device_name="my bot"):
             (made,) = asked(webex_cloud, "POST", WDM)
@@ -61,7 +61,7 @@ def test_a_device_is_registered_with_what_wdm_wants_to_know(webex_cloud: Cloud) 
     run(main())
 
 
-def test_who_listens_many_times_at_once_registers_and_connects_once(webex_cloud: Cloud) -> None:
+def test_concurrent_listens_register_and_connect_once(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud, "bob") as bob:
             webex_cloud.faults.add(WDM, method="POST", latency=0.1)
@@ -73,7 +73,7 @@ def test_who_listens_many_times_at_once_registers_and_connects_once(webex_cloud:
     run(main())
 
 
-def test_what_nobody_knows_in_the_answer_does_no_harm(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_fields_in_the_registration_are_ignored(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     own = wdm._record
     odd = {"services": [{"name": "wdm"}], "serviceHostMap": None, "capabilities": {"a": [1, None]}, "brandNew": 1.5}
     monkeypatch.setattr(wdm, "_record", lambda *args: {**own(*args), **odd})
@@ -98,7 +98,7 @@ def test_the_user_of_a_device_is_a_plain_uuid(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_features_are_read_as_what_their_text_means(webex_cloud: Cloud) -> None:
+def test_feature_values_are_parsed_from_text(webex_cloud: Cloud) -> None:
     given = {"yes": "true", "no": "FALSE", "whole": "5", "part": "0.5", "word": "abc", "odd": "nan", "empty": ""}
     token = webex_cloud.token_for("bob")
     for key, value in given.items():
@@ -118,9 +118,7 @@ def test_features_are_read_as_what_their_text_means(webex_cloud: Cloud) -> None:
 # Where it is, and who asks
 
 
-def test_the_catalog_of_the_person_says_where_devices_are_registered(
-    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_devices_are_registered_at_the_host_of_the_catalog(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(u2c._LINKS, "wdm", "/elsewhere/api/v1")
 
     async def main() -> None:
@@ -137,12 +135,12 @@ def test_the_catalog_of_the_person_says_where_devices_are_registered(
     run(main())
 
 
-def test_services_are_told_the_device_once_there_is_one(webex_cloud: Cloud) -> None:
+def test_requests_carry_the_device_url_after_registration(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud, "bob") as bob, bob.messages.listen() as events:
             room = await shared_room(bob, "alice@example.com")
             await bob.conversations.post(room, "text")
-            device = events._listener.devices.current
+            device = events._connection.devices.current
         assert device is not None
         told = [
             request.headers.get("cisco-device-url")
@@ -161,14 +159,14 @@ def test_services_are_told_the_device_once_there_is_one(webex_cloud: Cloud) -> N
 
 def test_a_short_lived_device_is_refreshed_in_time(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     due: list[Callable[[], None]] = []
-    after = Wheel.after
+    after = TimerWheel.after
 
-    def noted(wheel: Wheel, seconds: float, call: Callable[[], None]) -> Timer:
+    def noted(wheel: TimerWheel, seconds: float, call: Callable[[], None]) -> Timer:
         if seconds == 960:
             due.append(call)
         return after(wheel, seconds, call)
 
-    monkeypatch.setattr(Wheel, "after", noted)
+    monkeypatch.setattr(TimerWheel, "after", noted)
 
     async def main() -> None:
         async with client_of(webex_cloud, "bob") as bob, bob.messages.listen(ephemeral=True):
@@ -183,7 +181,7 @@ def test_a_short_lived_device_is_refreshed_in_time(webex_cloud: Cloud, monkeypat
     run(main())
 
 
-def test_a_refresh_tells_the_record_without_what_is_the_clouds(webex_cloud: Cloud, tmp_path: Path) -> None:
+def test_a_refresh_sends_the_record_without_server_fields(webex_cloud: Cloud, tmp_path: Path) -> None:
     async def main() -> None:
         storage = SQLiteStorage(tmp_path / "s.db")
         async with client_of(webex_cloud, "bob", storage=storage) as bob:
@@ -200,7 +198,7 @@ def test_a_refresh_tells_the_record_without_what_is_the_clouds(webex_cloud: Clou
     run(main())
 
 
-def test_a_refresh_names_the_etag_that_is_known_and_keeps_the_developers_features(webex_cloud: Cloud) -> None:
+def test_a_refresh_sends_its_etag_and_keeps_developer_features(webex_cloud: Cloud) -> None:
     token = webex_cloud.token_for("bob")
 
     def toggle(kind: str, value: str) -> None:
@@ -232,7 +230,7 @@ def test_a_refresh_names_the_etag_that_is_known_and_keeps_the_developers_feature
     run(main())
 
 
-def test_a_device_that_the_cloud_forgot_is_registered_anew_once(webex_cloud: Cloud) -> None:
+def test_a_device_deleted_by_the_cloud_is_registered_again_once(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -247,7 +245,7 @@ def test_a_device_that_the_cloud_forgot_is_registered_anew_once(webex_cloud: Clo
     run(main())
 
 
-def test_a_refresh_that_fails_otherwise_is_told_and_registers_nothing(webex_cloud: Cloud) -> None:
+def test_a_failed_refresh_is_an_error_and_registers_nothing(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud, "bob", max_retries=0) as bob:
             devices, device = await registered(bob)
@@ -276,7 +274,7 @@ def owned(cloud: Cloud, count: int, **body: Any) -> list[str]:
 
 @pytest.mark.webex_cloud(max_devices=9)
 @pytest.mark.parametrize(("count", "gone"), [(7, 3), (6, 2), (3, 1)])
-def test_where_there_are_too_many_the_oldest_third_of_our_own_goes(webex_cloud: Cloud, count: int, gone: int) -> None:
+def test_excess_devices_remove_the_oldest_third_of_our_own(webex_cloud: Cloud, count: int, gone: int) -> None:
     webex_cloud.clock.freeze()
     owned(webex_cloud, 1, deviceType="WEB", name=DEFAULT_NAME)
     ours = owned(webex_cloud, count, deviceType=DEVICE_TYPE, name=DEFAULT_NAME)
@@ -296,7 +294,7 @@ def test_where_there_are_too_many_the_oldest_third_of_our_own_goes(webex_cloud: 
 
 
 @pytest.mark.webex_cloud(max_devices=3)
-def test_few_of_our_own_are_left_alone_and_the_refusal_is_told(webex_cloud: Cloud) -> None:
+def test_few_own_devices_are_kept_and_the_refusal_is_raised(webex_cloud: Cloud) -> None:
     owned(webex_cloud, 2, deviceType=DEVICE_TYPE, name=DEFAULT_NAME)
     owned(webex_cloud, 1, deviceType="WEB", name=DEFAULT_NAME)
     webex_cloud.requests.clear()
@@ -315,7 +313,7 @@ def test_few_of_our_own_are_left_alone_and_the_refusal_is_told(webex_cloud: Clou
 
 
 @pytest.mark.parametrize("expired", [False, True])
-def test_a_device_that_is_taken_back_is_forgotten_here_too(webex_cloud: Cloud, tmp_path: Path, expired: bool) -> None:
+def test_an_unregistered_device_is_removed_from_the_storage(webex_cloud: Cloud, tmp_path: Path, expired: bool) -> None:
     async def main() -> None:
         storage = SQLiteStorage(tmp_path / "s.db")
         async with client_of(webex_cloud, "bob", storage=storage) as bob:
@@ -335,7 +333,7 @@ def test_a_device_that_is_taken_back_is_forgotten_here_too(webex_cloud: Cloud, t
     run(main())
 
 
-def test_who_stops_listening_leaves_no_short_lived_device_behind(webex_cloud: Cloud) -> None:
+def test_stopping_removes_an_ephemeral_device(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud, "bob") as bob:
             async with bob.messages.listen():
@@ -357,7 +355,7 @@ def test_refreshes_at_the_same_time_register_once(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_a_first_registration_that_can_not_be_read_is_told_and_not_repeated(
+def test_an_unreadable_registration_is_an_error_and_not_retried(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = wdm._record
@@ -376,7 +374,7 @@ def test_a_first_registration_that_can_not_be_read_is_told_and_not_repeated(
     run(main())
 
 
-def test_a_host_that_can_not_be_reached_gives_way_to_the_next(webex_cloud: Cloud) -> None:
+def test_an_unreachable_host_fails_over_to_the_next(webex_cloud: Cloud) -> None:
     here = urlsplit(webex_cloud.url).hostname
     webex_cloud.catalog.set_faults(hosts=[{"host": "127.0.0.9", "priority": 1}, {"host": here, "priority": 2}])
 

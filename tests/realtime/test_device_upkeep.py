@@ -9,7 +9,7 @@ import pytest
 
 from tests.realtime.helpers import QUICK, client_of, run, say, shared_room, take, texts, until
 from webex.emulator.cloud import Cloud
-from webex.realtime.timers import Timer, Wheel
+from webex.realtime.mercury.timers import Timer, TimerWheel
 
 WDM = "/wdm/api/v1/devices"
 IN_TIME, AGAIN = 960, 60  # seconds until a refresh, and after one that failed
@@ -35,15 +35,15 @@ class Due:
 @pytest.fixture
 def due(monkeypatch: pytest.MonkeyPatch) -> Due:
     """The refreshes of devices that are due."""
-    noted, after = Due(), Wheel.after
+    noted, after = Due(), TimerWheel.after
 
-    def remembered(wheel: Wheel, seconds: float, call: Callable[[], None]) -> Timer:
+    def remembered(wheel: TimerWheel, seconds: float, call: Callable[[], None]) -> Timer:
         timer = after(wheel, seconds, call)
         if seconds in noted.timers:
             noted.timers[seconds].append(timer)
         return timer
 
-    monkeypatch.setattr(Wheel, "after", remembered)
+    monkeypatch.setattr(TimerWheel, "after", remembered)
     return noted
 
 
@@ -58,9 +58,7 @@ def refreshes(cloud: Cloud) -> int:
 # Refreshing
 
 
-def test_a_device_that_was_forgotten_under_a_living_socket_takes_a_new_socket_and_loses_nothing(
-    webex_cloud: Cloud, due: Due
-) -> None:
+def test_a_device_deleted_during_a_session_reconnects_without_loss(webex_cloud: Cloud, due: Due) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -80,7 +78,7 @@ def test_a_device_that_was_forgotten_under_a_living_socket_takes_a_new_socket_an
     run(main())
 
 
-def test_a_refresh_that_fails_is_tried_again_in_a_minute(webex_cloud: Cloud, due: Due) -> None:
+def test_a_failed_refresh_is_retried_in_a_minute(webex_cloud: Cloud, due: Due) -> None:
     async def main() -> None:
         async with client_of(webex_cloud, "bob", max_retries=0) as bob, bob.messages.listen(**QUICK) as events:
             webex_cloud.faults.add(f"{WDM}/*", method="PUT", status=503, count=1)
@@ -96,7 +94,7 @@ def test_a_refresh_that_fails_is_tried_again_in_a_minute(webex_cloud: Cloud, due
     run(main())
 
 
-def test_refreshes_do_not_pile_up_over_reconnections_and_end_with_listening(webex_cloud: Cloud, due: Due) -> None:
+def test_refresh_timers_do_not_accumulate_and_end_with_listening(webex_cloud: Cloud, due: Due) -> None:
     async def main() -> None:
         async with client_of(webex_cloud, "bob") as bob:
             async with bob.messages.listen(first_pause=0.001) as events:
@@ -110,7 +108,7 @@ def test_refreshes_do_not_pile_up_over_reconnections_and_end_with_listening(webe
     run(main())
 
 
-def test_no_device_is_registered_after_the_end(webex_cloud: Cloud, due: Due) -> None:
+def test_no_device_is_registered_after_stopping(webex_cloud: Cloud, due: Due) -> None:
     async def main() -> None:
         async with client_of(webex_cloud, "bob") as bob:
             async with bob.messages.listen(**QUICK):

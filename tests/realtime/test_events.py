@@ -14,7 +14,8 @@ from webex.services.catalog import public_cluster
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "listen-events.json").read_text())
 ROWS = {row["name"]: row for row in VECTORS["rows"]}
-ON_PURPOSE = {"edit", "update_content", "tombstone", "add_member when the conversation host is not in the catalog"}
+ELSEWHERE = "add_member when the conversation host is not in the catalog"
+ON_PURPOSE = {"edit", "update_content", "tombstone", "reaction", ELSEWHERE}
 
 
 def read(name: str) -> list[Any]:
@@ -42,18 +43,27 @@ def test_events_are_those_of_the_js_plugins(name: str) -> None:
             assert len(candidates) == 1  # the body of GET /messages/{id}
 
 
-def test_an_edit_is_told_as_an_edit_of_its_message() -> None:
+def test_an_edit_is_an_update_of_its_message() -> None:
     (event,) = read("edit")
     assert (event.resource, event.event) == ("messages", "updated")
     assert parse_id(event.data["id"]).id == ROWS["edit"]["activity"]["parent"]["id"]
 
 
-def test_a_changed_file_is_no_changed_room() -> None:
+def test_reactions_have_their_own_event() -> None:
+    (event,) = read("reaction")
+    activity = ROWS["reaction"]["activity"]
+    assert (event.resource, event.event, event.actor) == ("reactions", "created", activity["actor"]["entryUUID"])
+    assert (event.data["name"], parse_id(event.data["id"]).id) == ("thumbsup", activity["id"])
+    assert parse_id(event.data["messageId"]).id == activity["parent"]["id"]
+    assert parse_id(event.data["roomId"]).id == activity["target"]["id"]
+
+
+def test_a_changed_file_is_a_message_update() -> None:
     (event,) = read("update_content")
     assert (event.resource, event.event) == ("messages", "updated")
 
 
-def test_what_stands_in_a_deleted_messages_place_is_a_deleted_message() -> None:
+def test_a_tombstone_is_a_deleted_message() -> None:
     (event,) = read("tombstone")
     assert (event.resource, event.event) == ("messages", "deleted")
     assert event.data.keys() == {"id", "personId", "personEmail", "roomId", "roomType"}
@@ -67,5 +77,7 @@ def test_an_unknown_conversation_host_loses_no_event() -> None:
 
 def test_clusters_as_public_ids_name_them() -> None:
     names = json.loads((Path(__file__).parents[1] / "vectors" / "hydra-ids.json").read_text())["cluster_names"]
-    for row in (row for row in names if "cluster" in row):
+    rows = [row for row in names if "cluster" in row]
+    assert rows
+    for row in rows:
         assert public_cluster(row["catalog_host_id"]) == row["cluster"]

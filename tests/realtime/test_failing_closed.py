@@ -13,7 +13,7 @@ from webex.config import load_config
 from webex.emulator.cloud import Cloud
 from webex.errors import DecryptionError, EncryptionError, KMSError, KMSIdentityError
 from webex.ids import to_uuid
-from webex.realtime import intake
+from webex.realtime import dispatcher
 
 
 def push(cloud: Cloud, room_id: str, content: dict[str, Any], key_uri: str) -> None:
@@ -56,10 +56,10 @@ def test_a_refused_key_gives_an_event_without_text(webex_cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("status", [503, 429, 408])
-def test_a_key_service_that_is_out_of_order_for_a_while_delays_and_takes_no_text(
+def test_a_temporary_kms_outage_delays_events_without_losing_text(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(intake, "_FIRST_KEY_PAUSE", 0.001)
+    monkeypatch.setattr(dispatcher, "_FIRST_KEY_PAUSE", 0.001)
 
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob", max_retries=0) as bob:
@@ -81,7 +81,7 @@ def test_a_key_service_that_is_out_of_order_for_a_while_delays_and_takes_no_text
     run(main())
 
 
-def test_a_wrong_signature_of_the_key_service_is_told_and_nothing_is_opened(webex_cloud: Cloud) -> None:
+def test_a_wrong_kms_signature_is_reported_and_nothing_is_decrypted(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -144,7 +144,7 @@ def _foreign_root() -> bytes:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "changed", "no JWE"])
-def test_a_damaged_text_is_told_and_the_rest_stays_readable(webex_cloud: Cloud, damage: str) -> None:
+def test_a_damaged_text_is_reported_and_the_rest_is_readable(webex_cloud: Cloud, damage: str) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -167,7 +167,7 @@ def test_a_damaged_text_is_told_and_the_rest_stays_readable(webex_cloud: Cloud, 
     run(main())
 
 
-def test_a_tampered_scr_is_told(webex_cloud: Cloud) -> None:
+def test_a_tampered_scr_is_reported(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -192,7 +192,7 @@ def test_replayed_answers_change_nothing(webex_cloud: Cloud) -> None:
             async with bob.messages.listen(**QUICK) as events:
                 await alice.messages.create(room_id=room, text="one")
                 (event,) = await take(events)
-                unmatched = events._listener.channel.unmatched
+                unmatched = events._connection.channel.unmatched
         assert (event.data.text, event.decryption_error) == ("one", None)
         assert unmatched >= 1
 
@@ -215,7 +215,7 @@ def test_without_a_key_nothing_is_sent(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_who_was_removed_can_not_read_on(webex_cloud: Cloud) -> None:
+def test_a_removed_member_cannot_read_later_messages(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -227,7 +227,7 @@ def test_who_was_removed_can_not_read_on(webex_cloud: Cloud) -> None:
             after = key_of(webex_cloud, room).uri
             assert after != before
             assert not webex_cloud.kms.may_read(to_uuid(me), after)
-            way = await bob.conversations._connected()
+            way = await bob.conversations._service.connected()
             with pytest.raises(KMSError) as refused:
                 await way.keys.get(after)
             assert refused.value.status == 403

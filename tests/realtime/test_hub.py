@@ -21,7 +21,7 @@ APP = {
 }
 
 
-def test_all_users_are_heard_over_one_stream_and_have_their_health(webex_cloud: Cloud) -> None:
+def test_one_stream_has_the_events_of_all_users_with_health(webex_cloud: Cloud) -> None:
     async def main() -> None:
         people = [webex_cloud.add_person(f"user{number}@example.com") for number in range(12)]
         integration = AsyncIntegration(**APP, emulator_url=webex_cloud.url)
@@ -54,7 +54,7 @@ def test_all_users_are_heard_over_one_stream_and_have_their_health(webex_cloud: 
     run(main())
 
 
-def test_it_takes_an_integration_for_event_loops(webex_cloud: Cloud) -> None:
+def test_hub_requires_an_async_integration(webex_cloud: Cloud) -> None:
     with Integration(**APP, emulator_url=webex_cloud.url) as integration, pytest.raises(ConfigurationError):
         RealtimeHub(integration)
 
@@ -95,7 +95,7 @@ async def next_of(hub: RealtimeHub, count: int) -> list[str]:
     return heard
 
 
-def test_who_breaks_off_gets_the_same_event_again_and_nobody_is_kept_waiting(webex_cloud: Cloud) -> None:
+def test_interrupted_iteration_redelivers_the_event_without_blocking(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with hub_of(webex_cloud, "one@example.com", "two@example.com") as (hub, alice):
             await write(alice, "one@example.com", "a", "b", "c")
@@ -134,7 +134,7 @@ def test_a_consumer_ends_when_the_hub_is_closed(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_a_user_may_be_removed_while_an_event_of_theirs_is_in_hand(webex_cloud: Cloud) -> None:
+def test_a_user_may_be_removed_while_their_event_is_being_handled(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with hub_of(webex_cloud, "one@example.com", "two@example.com") as (hub, alice):
             one, two = hub.users
@@ -155,7 +155,7 @@ def test_a_user_may_be_removed_while_an_event_of_theirs_is_in_hand(webex_cloud: 
     run(main())
 
 
-def test_what_waited_for_a_consumer_goes_with_its_user(webex_cloud: Cloud) -> None:
+def test_queued_events_are_dropped_with_their_user(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with hub_of(webex_cloud, "one@example.com", "two@example.com") as (hub, alice):
             await write(alice, "one@example.com", "a")
@@ -170,7 +170,7 @@ def test_what_waited_for_a_consumer_goes_with_its_user(webex_cloud: Cloud) -> No
 @pytest.mark.parametrize(
     ("code", "error"), [(4000, ConnectionReplacedError), (4403, RealtimeError), (None, SlowConsumerError)]
 )
-def test_why_a_user_is_heard_no_more_is_told(webex_cloud: Cloud, code: int | None, error: type[Exception]) -> None:
+def test_failure_of_a_user_is_reported(webex_cloud: Cloud, code: int | None, error: type[Exception]) -> None:
     async def main() -> None:
         options = {"max_queue": 1, "overflow": "raise"}
         async with hub_of(webex_cloud, "one@example.com", "two@example.com", **options) as (hub, alice):
@@ -184,6 +184,7 @@ def test_why_a_user_is_heard_no_more_is_told(webex_cloud: Cloud, code: int | Non
                 await write(alice, "one@example.com", "a")
                 await until(lambda: hub._ready)
                 await write(alice, "one@example.com", "b", "c")
+                await until(lambda: hub._listening[one]._failure)
                 assert await next_of(hub, 2) == ["a", "b"]
             await until(lambda: told)
             assert list(told) == [one]
@@ -197,5 +198,25 @@ def test_why_a_user_is_heard_no_more_is_told(webex_cloud: Cloud, code: int | Non
             if code is not None:
                 await write(alice, "one@example.com", "heard again")
                 assert await next_of(hub, 1) == ["heard again"]
+
+    run(main())
+
+
+def test_adding_that_was_given_up_takes_nothing_from_a_later_one(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with hub_of(webex_cloud) as (hub, alice):
+            person = webex_cloud.add_person("one@example.com")
+            await hub._integration.adopt(person.id, webex_cloud.token_for("one@example.com"))
+            first = asyncio.ensure_future(hub.add(person.id))
+            await until(lambda: person.id in hub.users)
+            first.cancel()
+            removing = asyncio.ensure_future(hub.remove(person.id))
+            await asyncio.sleep(0)
+            await hub.add(person.id)
+            await asyncio.gather(removing, first, return_exceptions=True)
+            assert hub.users == [person.id]
+            await write(alice, "one@example.com", "hello")
+            assert await next_of(hub, 1) == ["hello"]
+            assert webex_cloud.mercury.connections() == 1
 
     run(main())

@@ -19,9 +19,9 @@ PATIENCE = 40  # real seconds before a test gives up
 
 
 @contextmanager
-def listening(cloud: Cloud, token: str, path: Path, slow: str) -> Iterator[subprocess.Popen[str]]:
+def listening(cloud: Cloud, token: str, path: Path, slow: str, ack: str = "auto") -> Iterator[subprocess.Popen[str]]:
     """The process, listening; killed at the end."""
-    command = [sys.executable, "-m", "tests.realtime.worker", cloud.url, token, str(path), slow]
+    command = [sys.executable, "-m", "tests.realtime.worker", cloud.url, token, str(path), slow, ack]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     late = threading.Timer(PATIENCE, process.kill)
     late.start()
@@ -49,7 +49,7 @@ async def post(cloud: Cloud, room: str | None, *texts: str) -> str:
         return room
 
 
-def test_nothing_is_lost_and_the_one_in_hand_comes_again(webex_cloud: Cloud, tmp_path: Path) -> None:
+def test_a_killed_process_gets_its_unhandled_event_again(webex_cloud: Cloud, tmp_path: Path) -> None:
     token = webex_cloud.token_for("bob")
 
     room = run(post(webex_cloud, None))
@@ -64,8 +64,20 @@ def test_nothing_is_lost_and_the_one_in_hand_comes_again(webex_cloud: Cloud, tmp
         assert [_line(process) for _ in range(4)] == ["two again", "three first", "four first", "five first"]
 
 
+def test_unacknowledged_events_are_redelivered_after_a_kill(webex_cloud: Cloud, tmp_path: Path) -> None:
+    token = webex_cloud.token_for("bob")
+    room = run(post(webex_cloud, None))
+    with listening(webex_cloud, token, tmp_path / "s.db", "", "manual") as process:
+        run(post(webex_cloud, room, "one", "ack two", "three"))
+        assert [_line(process) for _ in range(3)] == ["one first", "ack two first", "three first"]
+        # SIGKILL, while "one" and "three" are in hand.
+    run(post(webex_cloud, room, "four"))
+    with listening(webex_cloud, token, tmp_path / "s.db", "", "manual") as process:
+        assert [_line(process) for _ in range(3)] == ["one again", "three again", "four first"]
+
+
 @pytest.mark.parametrize("gone", ["lose", "expire_devices"])
-def test_who_was_killed_before_the_first_event_hears_what_came_when_the_cloud_has_let_go_of_it(
+def test_kill_before_the_first_event_loses_nothing_after_retention(
     webex_cloud: Cloud, tmp_path: Path, gone: str
 ) -> None:
     token = webex_cloud.token_for("bob")

@@ -40,7 +40,7 @@ def refusal(cloud: Cloud, *resources: Any, **options: Any) -> str:
 # Options
 
 
-def test_an_option_that_there_is_not_is_refused_with_those_that_there_are(webex_cloud: Cloud) -> None:
+def test_an_unknown_option_is_refused_with_the_known_ones(webex_cloud: Cloud) -> None:
     told = refusal(webex_cloud, max_size=3)
     assert "'max_size'" in told
     for name in ("max_queue", "overflow", "device_name", "ephemeral", "catch_up", "first_pause", "ping_interval"):
@@ -65,7 +65,7 @@ WRONG: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("name", "value", "kind"), WRONG)
-def test_an_option_of_the_wrong_type_is_refused_with_the_right_one(
+def test_an_option_of_the_wrong_type_is_refused_with_the_expected(
     webex_cloud: Cloud, name: str, value: Any, kind: str
 ) -> None:
     assert refusal(webex_cloud, **{name: value}) == f"{name} is {value!r}; it takes {kind}."
@@ -73,11 +73,11 @@ def test_an_option_of_the_wrong_type_is_refused_with_the_right_one(
 
 @pytest.mark.parametrize("value", [-1, -0.5, float("nan"), float("-inf")])
 @pytest.mark.parametrize("name", ["catch_up", "first_pause", "ping_interval", "pong_timeout"])
-def test_a_number_below_nothing_is_refused(webex_cloud: Cloud, name: str, value: float) -> None:
+def test_a_negative_number_is_refused(webex_cloud: Cloud, name: str, value: float) -> None:
     assert refusal(webex_cloud, **{name: value}).startswith(f"{name} is {value!r}; ")
 
 
-def test_a_queue_for_nothing_is_refused(webex_cloud: Cloud) -> None:
+def test_an_empty_queue_size_is_refused(webex_cloud: Cloud) -> None:
     assert "1 or more" in refusal(webex_cloud, max_queue=0)
     assert refusal(webex_cloud, max_queue=-1).startswith("max_queue is -1; ")
 
@@ -91,15 +91,13 @@ def test_an_empty_device_name_and_an_unknown_policy_are_refused(webex_cloud: Clo
 
 
 @pytest.mark.parametrize("resources", [(), [], "", "message", ["messages", "calls"], [1], [["messages"]]], ids=repr)
-def test_resources_that_nobody_hears_of_are_refused_with_those_that_there_are(
-    webex_cloud: Cloud, resources: Any
-) -> None:
+def test_unknown_resources_are_refused_with_the_known_ones(webex_cloud: Cloud, resources: Any) -> None:
     told = refusal(webex_cloud, resources)
     for name in ("attachmentActions", "memberships", "messages", "rooms", "typing"):
         assert name in told
 
 
-def test_one_resource_may_be_named_by_a_text(webex_cloud: Cloud) -> None:
+def test_one_resource_may_be_given_as_text(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             async with bob.listen("messages", **QUICK) as events:
@@ -110,7 +108,7 @@ def test_one_resource_may_be_named_by_a_text(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_an_event_that_there_is_not_can_not_be_waited_for(webex_cloud: Cloud) -> None:
+def test_an_unknown_event_cannot_be_awaited(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud, "bob") as bob:
             events = bob.messages.listen()
@@ -126,7 +124,7 @@ def test_an_event_that_there_is_not_can_not_be_waited_for(webex_cloud: Cloud) ->
 # Beside others
 
 
-def test_who_listens_beside_others_agrees_with_them_or_takes_another_device(webex_cloud: Cloud) -> None:
+def test_conflicting_options_on_one_device_are_refused(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -154,7 +152,7 @@ def test_who_listens_beside_others_agrees_with_them_or_takes_another_device(webe
 # Whose it is
 
 
-def test_a_key_that_one_person_was_given_opens_nothing_for_another(webex_cloud: Cloud) -> None:
+def test_a_key_of_one_person_decrypts_nothing_for_another(webex_cloud: Cloud) -> None:
     webex_cloud.add_person("carol@example.com")
 
     async def main() -> None:
@@ -220,7 +218,7 @@ def file_at(address: str) -> dict[str, Any]:
         "",
     ],
 )
-def test_a_file_at_an_address_inside_is_not_fetched(
+def test_a_file_at_a_private_address_is_not_fetched(
     webex_cloud: Cloud, tmp_path: Path, fetched: list[Request], address: str
 ) -> None:
     async def main() -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from tests.realtime.helpers import QUICK, client_of, run, say, shared_room, take, tell, texts, until
 from webex.emulator.cloud import Cloud
-from webex.realtime import intake
+from webex.realtime import dispatcher
 from webex.storage import SQLiteStorage
 
 # Sending
 
 
-def test_who_sends_before_listening_again_swallows_nothing(webex_cloud: Cloud, tmp_path: Path) -> None:
+def test_sending_before_listening_again_loses_no_event(webex_cloud: Cloud, tmp_path: Path) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)
@@ -30,7 +30,7 @@ def test_who_sends_before_listening_again_swallows_nothing(webex_cloud: Cloud, t
     run(main())
 
 
-def test_a_process_that_sends_does_not_take_the_socket_of_one_that_listens(webex_cloud: Cloud, tmp_path: Path) -> None:
+def test_a_sending_process_does_not_replace_a_listening_socket(webex_cloud: Cloud, tmp_path: Path) -> None:
     async def main() -> None:
         async with (
             client_of(webex_cloud) as alice,
@@ -47,7 +47,7 @@ def test_a_process_that_sends_does_not_take_the_socket_of_one_that_listens(webex
     run(main())
 
 
-def test_what_comes_between_two_listens_of_a_client_that_sends_is_heard(webex_cloud: Cloud) -> None:
+def test_events_between_two_listens_are_delivered(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -67,10 +67,10 @@ def test_what_comes_between_two_listens_of_a_client_that_sends_is_heard(webex_cl
 # Stopping
 
 
-def test_what_was_held_behind_a_catch_up_comes_after_a_stop(
+def test_events_held_during_a_catch_up_are_delivered_after_a_stop(
     webex_cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "_GRACE", 0.0)
+    monkeypatch.setattr(dispatcher, "_GRACE", 0.0)
 
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
@@ -84,12 +84,13 @@ def test_what_was_held_behind_a_catch_up_comes_after_a_stop(
                     fault = webex_cloud.faults.add("/conversation/*", status=503)
                     async with bob.messages.listen(**QUICK) as events:
                         await say(alice, room, text)
-                        await until(lambda events=events: events._listener.intake._held)
+                        await until(lambda events=events: events._connection.dispatcher._held)
                     webex_cloud.faults.remove(fault)
                     if text == "two":
                         async with bob.messages.listen(**QUICK) as events:
-                            assert texts(await take(events)) == ["two"]
-                            events._in_hand.ack()  # type: ignore[union-attr]  # one is in hand
+                            (two,) = await take(events)
+                            assert texts([two]) == ["two"]
+                            two.ack()
             async with client_of(webex_cloud, "bob", storage=SQLiteStorage(tmp_path / "s.db")) as bob:
                 async with bob.messages.listen(**QUICK) as events:
                     assert texts(await take(events)) == ["three"]
@@ -97,10 +98,8 @@ def test_what_was_held_behind_a_catch_up_comes_after_a_stop(
     run(main())
 
 
-def test_what_nobody_wants_does_not_hide_what_waits_in_the_queue(
-    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(intake, "_GRACE", 0.0)
+def test_unwanted_events_do_not_hide_queued_ones(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "_GRACE", 0.0)
 
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
@@ -121,16 +120,14 @@ def test_what_nobody_wants_does_not_hide_what_waits_in_the_queue(
 # Coming twice
 
 
-def test_a_frame_that_comes_twice_while_its_room_waits_for_a_key_is_acknowledged_once_handled(
-    webex_cloud: Cloud, tmp_path: Path
-) -> None:
+def test_a_repeated_frame_awaiting_a_key_is_acknowledged_when_handled(webex_cloud: Cloud, tmp_path: Path) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)
             webex_cloud.kms.set_faults(delay=0.3)
             async with client_of(webex_cloud, "bob", storage=SQLiteStorage(tmp_path / "s.db")) as bob:
                 async with bob.messages.listen(**QUICK) as events:
-                    lanes = events._listener.intake._lanes
+                    lanes = events._connection.dispatcher._room_queues
                     await say(alice, room, "one")
                     await until(lambda: lanes)
                     webex_cloud.mercury.drop("bob")
@@ -150,10 +147,10 @@ def test_a_frame_that_comes_twice_while_its_room_waits_for_a_key_is_acknowledged
 
 
 @pytest.mark.parametrize("reconnects", [False, True])
-def test_what_a_broken_loop_left_comes_to_the_next_while_another_subscription_keeps_the_socket(
+def test_unhandled_events_go_to_the_next_loop_on_a_shared_socket(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, reconnects: bool
 ) -> None:
-    monkeypatch.setattr(intake, "_GRACE", 0.0)
+    monkeypatch.setattr(dispatcher, "_GRACE", 0.0)
 
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
@@ -177,10 +174,10 @@ def test_what_a_broken_loop_left_comes_to_the_next_while_another_subscription_ke
 
 @pytest.mark.parametrize("grace", [60.0, 0.0])
 @pytest.mark.parametrize("reconnects", [0, 1, 2])
-def test_who_handled_what_another_left_does_not_get_it_again(
+def test_events_handled_by_one_subscription_are_not_redelivered_to_it(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, grace: float, reconnects: int
 ) -> None:
-    monkeypatch.setattr(intake, "_GRACE", grace)
+    monkeypatch.setattr(dispatcher, "_GRACE", grace)
 
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
@@ -205,7 +202,7 @@ def test_who_handled_what_another_left_does_not_get_it_again(
     run(main())
 
 
-def test_what_another_has_in_hand_comes_to_the_next_once_it_is_done(webex_cloud: Cloud) -> None:
+def test_an_event_in_progress_elsewhere_is_delivered_to_the_next(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -223,7 +220,7 @@ def test_what_another_has_in_hand_comes_to_the_next_once_it_is_done(webex_cloud:
     run(main())
 
 
-def test_a_full_subscription_that_is_stopped_leaves_nobody_deaf(webex_cloud: Cloud) -> None:
+def test_stopping_a_full_subscription_does_not_block_others(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -233,7 +230,7 @@ def test_a_full_subscription_that_is_stopped_leaves_nobody_deaf(webex_cloud: Clo
                 full = await bob.messages.listen(max_queue=2)
                 await say(alice, room, *"012345")
                 assert texts(await take(hears, 2)) == ["0", "1"]
-                await until(lambda: full._listener.intake._skipped)
+                await until(lambda: full._connection.dispatcher._skipped)
                 await full.stop_listening()
                 assert texts(await take(hears, 4)) == ["2", "3", "4", "5"]
                 await say(alice, room, "later")

@@ -15,7 +15,7 @@ from webex import AsyncWebex
 from webex.emulator.accounts import BOB_ID
 from webex.emulator.cloud import Cloud
 from webex.errors import RealtimeError
-from webex.realtime.socket import MercurySocket
+from webex.realtime.mercury.socket import MercurySocket
 from webex.storage import SQLiteStorage
 
 WDM = "/wdm/api/v1/devices"
@@ -41,7 +41,7 @@ def put_count(cloud: Cloud) -> int:
 
 
 @pytest.mark.parametrize("code", [4400, 4403])
-def test_a_refused_account_is_told_and_not_tried_again(webex_cloud: Cloud, code: int) -> None:
+def test_a_refused_account_is_an_error_and_not_retried(webex_cloud: Cloud, code: int) -> None:
     async def main() -> None:
         webex_cloud.mercury.set_faults(refuse_upgrade=code - 4000, refuse_count=10)
         async with client_of(webex_cloud, "bob") as bob:
@@ -54,7 +54,7 @@ def test_a_refused_account_is_told_and_not_tried_again(webex_cloud: Cloud, code:
     run(main())
 
 
-def test_a_refused_token_is_replaced_before_each_further_try(webex_cloud: Cloud) -> None:
+def test_a_refused_token_is_replaced_before_each_retry(webex_cloud: Cloud) -> None:
     async def main() -> None:
         webex_cloud.mercury.set_faults(refuse_upgrade=401, refuse_count=2)
         tokens = Tokens(webex_cloud)
@@ -67,7 +67,7 @@ def test_a_refused_token_is_replaced_before_each_further_try(webex_cloud: Cloud)
     run(main())
 
 
-def test_an_unknown_registration_is_refreshed_before_the_next_try(webex_cloud: Cloud) -> None:
+def test_an_unknown_registration_is_refreshed_before_the_retry(webex_cloud: Cloud) -> None:
     async def main() -> None:
         webex_cloud.mercury.set_faults(refuse_upgrade=404, refuse_count=2)
         async with client_of(webex_cloud, "bob") as bob, bob.messages.listen(**QUICK):
@@ -77,7 +77,7 @@ def test_an_unknown_registration_is_refreshed_before_the_next_try(webex_cloud: C
     run(main())
 
 
-def test_a_close_without_a_word_before_the_state_refreshes_the_device(webex_cloud: Cloud) -> None:
+def test_a_close_without_a_code_before_the_state_refreshes_the_device(webex_cloud: Cloud) -> None:
     async def main() -> None:
         webex_cloud.mercury.set_faults(close_before_state=1005, close_count=2)
         async with client_of(webex_cloud, "bob") as bob, bob.messages.listen(**QUICK):
@@ -88,7 +88,7 @@ def test_a_close_without_a_word_before_the_state_refreshes_the_device(webex_clou
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_an_upgrade_that_fails_is_tried_again(webex_cloud: Cloud, status: int) -> None:
+def test_a_failed_upgrade_is_retried(webex_cloud: Cloud, status: int) -> None:
     async def main() -> None:
         webex_cloud.mercury.set_faults(refuse_upgrade=status, refuse_count=3)
         async with client_of(webex_cloud, "bob") as bob, bob.messages.listen(first_pause=0.01):
@@ -111,13 +111,11 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         await asyncio.sleep(0.001)
 
     here = SimpleNamespace(**{**vars(asyncio), "sleep": sleep})
-    monkeypatch.setattr("webex.realtime.listener.asyncio", here)
+    monkeypatch.setattr("webex.realtime.user_connection.asyncio", here)
     return paused
 
 
-def test_pauses_double_up_to_half_a_minute_and_are_never_quite_the_same(
-    webex_cloud: Cloud, pauses: list[float]
-) -> None:
+def test_backoff_doubles_to_32_seconds_with_jitter(webex_cloud: Cloud, pauses: list[float]) -> None:
     async def main() -> None:
         webex_cloud.mercury.set_faults(refuse_upgrade=503, refuse_count=20)
         async with client_of(webex_cloud, "bob") as bob, bob.messages.listen():
@@ -140,7 +138,7 @@ def test_the_cloud_may_ask_for_a_longer_pause(webex_cloud: Cloud, pauses: list[f
     run(main())
 
 
-def test_who_stops_while_it_pauses_is_not_connected_again(webex_cloud: Cloud) -> None:
+def test_stopping_during_a_pause_does_not_reconnect(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud, "bob") as bob:
             listening = await bob.messages.listen(first_pause=0.05)
@@ -162,7 +160,7 @@ def test_who_stops_while_it_pauses_is_not_connected_again(webex_cloud: Cloud) ->
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, "Idle"), (1000, "Done"), (1003, ""), (1005, ""), (1008, "")])
-def test_what_the_server_closes_is_opened_again(webex_cloud: Cloud, code: int, reason: str) -> None:
+def test_a_socket_closed_by_the_server_is_reopened(webex_cloud: Cloud, code: int, reason: str) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -175,7 +173,7 @@ def test_what_the_server_closes_is_opened_again(webex_cloud: Cloud, code: int, r
     run(main())
 
 
-def test_a_dead_token_on_a_live_socket_is_replaced(webex_cloud: Cloud) -> None:
+def test_an_expired_token_on_an_open_socket_is_replaced(webex_cloud: Cloud) -> None:
     async def main() -> None:
         tokens = Tokens(webex_cloud)
         async with client_of(webex_cloud) as alice:
@@ -190,7 +188,7 @@ def test_a_dead_token_on_a_live_socket_is_replaced(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_a_message_that_comes_again_after_a_break_is_heard_once(webex_cloud: Cloud) -> None:
+def test_a_message_resent_after_a_reconnection_is_delivered_once(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -211,9 +209,7 @@ def test_a_message_that_comes_again_after_a_break_is_heard_once(webex_cloud: Clo
 # Switching over
 
 
-def test_another_socket_is_open_before_the_one_that_shuts_down_is_closed(
-    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_socket_opens_before_the_draining_one_closes(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with tapped(monkeypatch) as wire, client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -234,7 +230,7 @@ def test_another_socket_is_open_before_the_one_that_shuts_down_is_closed(
     run(main())
 
 
-def test_the_end_of_the_socket_left_behind_changes_nothing(webex_cloud: Cloud) -> None:
+def test_closing_of_the_replaced_socket_has_no_effect(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -253,7 +249,7 @@ def test_the_end_of_the_socket_left_behind_changes_nothing(webex_cloud: Cloud) -
     run(main())
 
 
-def test_who_stops_while_sockets_change_places_leaves_none_open(
+def test_stopping_during_a_socket_handover_leaves_none_open(
     webex_cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     close = MercurySocket.close

@@ -11,24 +11,22 @@ from tests.realtime.helpers import QUICK, Shelf, client_of, run, say, shared_roo
 from webex import AsyncIntegration
 from webex.emulator.cloud import Cloud
 from webex.errors import StorageError
-from webex.realtime import intake
-from webex.realtime.device import DEFAULT_NAME
+from webex.realtime import dispatcher
+from webex.realtime.mercury.device import DEFAULT_NAME
 from webex.storage import EncryptedStorage
 
 APP = {"client_id": "any", "client_secret": "any", "redirect_uri": "http://127.0.0.1/"}
 
-# What the journal says
+# What the checkpoint says
 
 
 def slots_of(shelf: Shelf) -> dict[str, dict[str, object]]:
-    """The slots of all journals, by key."""
+    """The slots of all checkpoints, by key."""
     return {key: value for key, value in shelf.entries.items() if "/slot-" in key}
 
 
 @pytest.mark.parametrize("failing", ["/head", "/slot-0", "/slot-1"])
-def test_a_storage_that_fails_while_the_journal_is_read_loses_nothing_on_the_next_try(
-    webex_cloud: Cloud, failing: str
-) -> None:
+def test_a_failed_checkpoint_read_loses_nothing_on_retry(webex_cloud: Cloud, failing: str) -> None:
     shelf = Shelf()
     failures: list[str] = []
 
@@ -53,7 +51,7 @@ def test_a_storage_that_fails_while_the_journal_is_read_loses_nothing_on_the_nex
 
 
 @pytest.mark.parametrize("odd", ["text", ["list"], {"n": "x"}, {"n": 0, "id": None, "at": 1}, {"n": 1, "id": "x"}, {}])
-def test_what_can_not_be_read_in_the_journal_is_passed_over(webex_cloud: Cloud, odd: object) -> None:
+def test_unreadable_checkpoint_records_are_skipped(webex_cloud: Cloud, odd: object) -> None:
     shelf = Shelf()
 
     async def main() -> None:
@@ -71,7 +69,7 @@ def test_what_can_not_be_read_in_the_journal_is_passed_over(webex_cloud: Cloud, 
     run(main())
 
 
-def test_two_subscriptions_that_hand_out_at_once_leave_no_hole_in_the_journal(webex_cloud: Cloud) -> None:
+def test_concurrent_subscriptions_leave_no_gap_in_the_checkpoint(webex_cloud: Cloud) -> None:
     shelf = Shelf()
     writing = 0
 
@@ -108,7 +106,7 @@ def test_two_subscriptions_that_hand_out_at_once_leave_no_hole_in_the_journal(we
 # What comes when
 
 
-def test_what_was_in_hand_for_longer_than_the_cloud_keeps_it_comes_out_of_the_history(webex_cloud: Cloud) -> None:
+def test_unhandled_event_comes_from_history_after_retention(webex_cloud: Cloud) -> None:
     shelf = Shelf()
 
     async def main() -> None:
@@ -126,8 +124,8 @@ def test_what_was_in_hand_for_longer_than_the_cloud_keeps_it_comes_out_of_the_hi
     run(main())
 
 
-def test_what_a_second_subscription_wants_waits_for_it(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "_GRACE", 30.0)
+def test_events_of_a_second_subscription_wait_for_it(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "_GRACE", 30.0)
     shelf = Shelf()
 
     async def main() -> None:
@@ -151,12 +149,12 @@ def test_what_a_second_subscription_wants_waits_for_it(webex_cloud: Cloud, monke
 
 
 @pytest.mark.parametrize("ahead", [300, -300])
-def test_a_clock_that_is_wrong_loses_nothing(webex_cloud: Cloud, ahead: int) -> None:
+def test_a_wrong_clock_loses_no_event(webex_cloud: Cloud, ahead: int) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
             await say(alice, room, "before anybody listened")
-            bob._app.machine().now = lambda: time.time() + ahead
+            bob._app.realtime.manager().now = lambda: time.time() + ahead
             async with bob.messages.listen(**QUICK) as events:
                 for text in ("one", "two"):
                     with webex_cloud.lock:
@@ -171,7 +169,7 @@ def test_a_clock_that_is_wrong_loses_nothing(webex_cloud: Cloud, ahead: int) -> 
 # Whose it is
 
 
-def test_two_people_of_one_app_share_nothing(webex_cloud: Cloud) -> None:
+def test_two_people_of_one_app_share_no_checkpoint(webex_cloud: Cloud) -> None:
     webex_cloud.add_person("carol@example.com")
     shelf = Shelf()
 
@@ -184,7 +182,7 @@ def test_two_people_of_one_app_share_nothing(webex_cloud: Cloud) -> None:
                 await say(alice, room, "one", "two")
                 await anext(events)
                 async with carol.messages.listen(**QUICK) as others:
-                    assert events._listener.devices.current is not others._listener.devices.current
+                    assert events._connection.devices.current is not others._connection.devices.current
                     await say(alice, room, "three")
                     assert texts(await take(others)) == ["three"]
                 assert texts(await take(events, 2)) == ["two", "three"]
@@ -193,7 +191,7 @@ def test_two_people_of_one_app_share_nothing(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_a_storage_that_was_another_persons_starts_anew(webex_cloud: Cloud) -> None:
+def test_a_checkpoint_of_another_person_is_not_used(webex_cloud: Cloud) -> None:
     webex_cloud.add_person("carol@example.com")
     shelf = Shelf()
 
@@ -214,7 +212,7 @@ def test_a_storage_that_was_another_persons_starts_anew(webex_cloud: Cloud) -> N
 
 
 @pytest.mark.parametrize("managed", [True, False])
-def test_keys_are_stored_sealed_and_only_where_the_storage_is_the_persons(webex_cloud: Cloud, managed: bool) -> None:
+def test_keys_are_stored_encrypted_and_only_in_managed_storage(webex_cloud: Cloud, managed: bool) -> None:
     shelf = Shelf()
 
     async def main() -> None:

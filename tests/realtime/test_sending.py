@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.realtime.helpers import client_of, run, shared_room, take, until
+from tests.realtime.helpers import activity, client_of, run, shared_room, take, tell, texts, until
 from tests.realtime.wiretap import tapped
 from webex.emulator.accounts import ADMIN_ID, ALICE_ID, BOB_ID
 from webex.emulator.cloud import Cloud
@@ -41,7 +41,7 @@ def kms_request(cloud: Cloud, token: str) -> Any:
 # Messages
 
 
-def test_text_and_html_are_sealed_and_nothing_else_is(webex_cloud: Cloud) -> None:
+def test_only_text_and_html_are_encrypted(webex_cloud: Cloud) -> None:
     html = f'<spark-mention data-object-type="person" data-object-id="{BOB_ID}">Bob</spark-mention> <b>hello</b>'
 
     async def main() -> None:
@@ -68,7 +68,29 @@ def test_text_and_html_are_sealed_and_nothing_else_is(webex_cloud: Cloud) -> Non
     run(main())
 
 
-def test_html_alone_gets_a_text(webex_cloud: Cloud) -> None:
+@pytest.mark.parametrize("name", ["spark-mention", "webex-mention"])
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_mention_by_public_id_reaches_the_person(webex_cloud: Cloud, name: str, quote: str) -> None:
+    html = f'<{name} data-object-type="person" data-object-id={quote}{to_hydra_id("PEOPLE", BOB_ID)}{quote}>B</{name}>'
+    html += f'<{name} data-object-type="groupMention" data-group-type="all">All</{name}>'
+
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice:
+            room = await shared_room(alice)
+            await alice.conversations.post(room, "Bob", html=html)
+            content = sent(webex_cloud)[0].body["object"]
+            assert content["mentions"] == {"items": [{"objectType": "person", "id": BOB_ID}]}
+            assert content["groupMentions"] == {"items": [{"objectType": "groupMention", "groupType": "all"}]}
+            stored = cipher_of(webex_cloud, room).open(content["content"]).decode()
+            assert f"data-object-id={quote}{BOB_ID}{quote}" in stored
+            (message,) = await alice.messages.list(room_id=room).to_list()
+            assert message.mentioned_people == [to_hydra_id("PEOPLE", BOB_ID)]
+            assert message.mentioned_groups == ["all"]
+
+    run(main())
+
+
+def test_html_without_text_gets_a_text(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)
@@ -81,7 +103,7 @@ def test_html_alone_gets_a_text(webex_cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("nothing", [{}, {"text": ""}, {"html": "<br>"}])
-def test_without_any_text_nothing_is_sent(webex_cloud: Cloud, nothing: dict[str, str]) -> None:
+def test_nothing_is_sent_without_text(webex_cloud: Cloud, nothing: dict[str, str]) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)
@@ -109,9 +131,7 @@ def test_replies_and_edits_are_posts_with_a_parent(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_the_senders_own_copy_is_known_by_the_id_that_it_chose(
-    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_senders_copy_has_its_client_temp_id(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with tapped(monkeypatch) as wire, client_of(webex_cloud) as alice:
             room = await shared_room(alice)
@@ -129,7 +149,7 @@ def test_the_senders_own_copy_is_known_by_the_id_that_it_chose(
 # Files
 
 
-def test_a_file_goes_as_ciphertext_of_its_own_length_with_the_tag_in_its_description(webex_cloud: Cloud) -> None:
+def test_a_file_is_sent_as_ciphertext_with_its_tag_in_the_scr(webex_cloud: Cloud) -> None:
     data = b"0123456789" * 777
 
     async def main() -> None:
@@ -171,9 +191,7 @@ def test_a_file_goes_as_ciphertext_of_its_own_length_with_the_tag_in_its_descrip
     ],
     ids=str,
 )
-def test_a_download_asks_for_a_signed_address_and_can_do_without(
-    webex_cloud: Cloud, tmp_path: Path, fault: dict[str, Any] | None
-) -> None:
+def test_a_download_prefers_a_signed_url(webex_cloud: Cloud, tmp_path: Path, fault: dict[str, Any] | None) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -196,7 +214,7 @@ def test_a_download_asks_for_a_signed_address_and_can_do_without(
 # Members
 
 
-def test_who_comes_gets_an_authorization_and_who_goes_loses_it(webex_cloud: Cloud) -> None:
+def test_kms_authorization_follows_membership(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)
@@ -218,7 +236,7 @@ def test_who_comes_gets_an_authorization_and_who_goes_loses_it(webex_cloud: Clou
     run(main())
 
 
-def test_a_direct_conversation_is_made_once(webex_cloud: Cloud) -> None:
+def test_a_direct_conversation_is_created_once(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
             first = await alice.conversations.create([BOB])
@@ -241,12 +259,12 @@ def test_a_direct_conversation_is_made_once(webex_cloud: Cloud) -> None:
 # The key service
 
 
-def test_the_key_service_is_asked_by_the_person_and_told_the_device(webex_cloud: Cloud) -> None:
+def test_kms_requests_carry_user_and_device(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)
             await alice.conversations.post(room, "text")
-            device = (await alice.conversations._connected()).devices.current
+            device = (await alice.conversations._service.connected()).devices.current
         assert device is not None
         (details,) = webex_cloud.requests.find(method="GET", path="/encryption/api/v1/kms/*")
         assert details.path == f"/encryption/api/v1/kms/{ALICE_ID}"
@@ -271,13 +289,15 @@ def test_the_key_service_is_asked_by_the_person_and_told_the_device(webex_cloud:
     run(main())
 
 
-def test_each_agreement_has_a_key_of_its_own(webex_cloud: Cloud) -> None:
+def test_each_key_agreement_uses_a_new_key(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)
             for text in ("one", "two", "three"):
                 await alice.conversations.post(room, text)
-                (await alice.conversations._connected()).keys.drop(webex_cloud.state.rooms[to_uuid(room)].key_uri or "")
+                (await alice.conversations._service.connected()).keys.drop(
+                    webex_cloud.state.rooms[to_uuid(room)].key_uri or ""
+                )
                 webex_cloud.kms.expire()
             await until(lambda: len(webex_cloud.state.messages) == 3)
         tokens = [token for post in sent(webex_cloud, "*/kms/messages") for token in post.body["kmsMessages"]]
@@ -286,5 +306,36 @@ def test_each_agreement_has_a_key_of_its_own(webex_cloud: Cloud) -> None:
         ]
         assert len(agreements) == 3
         assert len({body["jwk"]["x"] for body in agreements}) == 3
+
+    run(main())
+
+
+def test_a_conversation_without_a_key_gets_one_before_it_is_written_to(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
+            room = await shared_room(alice)
+            path = f"/conversation/api/v1/conversations/{to_uuid(room)}"
+            members = [{"id": each, "entryUUID": each} for each in (ALICE_ID, BOB_ID)]
+            bare = {"id": to_uuid(room), "participants": {"items": members}}
+            webex_cloud.faults.add(path, method="GET", body=bare)
+            async with bob.messages.listen() as events:
+                await alice.conversations.post(room, "hello")
+                assert texts(await take(events)) == ["hello"]
+            key, message = (each.body for each in webex_cloud.requests.find(method="POST", path=f"{path}/activities"))
+            assert (key["verb"], message["verb"]) == ("updateKey", "post")
+            assert message["encryptionKeyUrl"] == key["object"]["defaultActivityEncryptionKeyUrl"]
+            assert "hello" not in str(message)
+
+    run(main())
+
+
+def test_a_message_without_a_key_is_read_as_it_is(webex_cloud: Cloud) -> None:
+    async def main() -> None:
+        async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
+            room = await shared_room(alice)
+            async with bob.messages.listen() as events:
+                tell(webex_cloud, {"eventType": "conversation.activity", "activity": activity(webex_cloud, room)})
+                (event,) = await take(events)
+                assert (event.data.text, event.decryption_error) == ("in the clear", None)
 
     run(main())

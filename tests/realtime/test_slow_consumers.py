@@ -10,8 +10,8 @@ import pytest
 from tests.realtime.helpers import QUICK, Shelf, client_of, run, say, shared_room, take, tell, texts, until
 from webex.emulator.cloud import Cloud
 from webex.errors import ConfigurationError, SlowConsumerError, StorageError
-from webex.realtime import intake, listening
-from webex.realtime.socket import MercurySocket
+from webex.realtime import dispatcher, subscription
+from webex.realtime.mercury.socket import MercurySocket
 
 # In order
 
@@ -32,7 +32,7 @@ def slow_close(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize("slowly", [True, False])
-def test_a_slow_consumer_hears_in_order_also_when_its_socket_is_slow_to_close(
+def test_a_slow_consumer_gets_events_in_order_with_a_slow_close(
     webex_cloud: Cloud, slow_close: list[int], slowly: bool
 ) -> None:
     numbers = [str(number) for number in range(40)]
@@ -47,7 +47,7 @@ def test_a_slow_consumer_hears_in_order_also_when_its_socket_is_slow_to_close(
                 heard: list[str] = []
                 while len(heard) < len(numbers):
                     if slowly and len(heard) < 15:
-                        await until(lambda: events._listener.intake._skipped or posting.done())
+                        await until(lambda: events._connection.dispatcher._skipped or posting.done())
                     heard += texts(await take(events))
                 await posting
         assert heard == numbers
@@ -56,7 +56,7 @@ def test_a_slow_consumer_hears_in_order_also_when_its_socket_is_slow_to_close(
     run(main())
 
 
-def test_what_an_earlier_loop_left_comes_before_what_is_new(webex_cloud: Cloud, slow_close: list[int]) -> None:
+def test_unhandled_events_precede_new_ones(webex_cloud: Cloud, slow_close: list[int]) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -75,10 +75,10 @@ def test_what_an_earlier_loop_left_comes_before_what_is_new(webex_cloud: Cloud, 
     run(main())
 
 
-def test_who_is_behind_for_longer_than_the_cloud_keeps_events_hears_them_out_of_the_history(
+def test_slow_consumer_catches_up_from_history_after_retention(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "_CLOUD_KEEPS", 0.0)
+    monkeypatch.setattr(dispatcher, "_CLOUD_KEEPS", 0.0)
 
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
@@ -87,7 +87,7 @@ def test_who_is_behind_for_longer_than_the_cloud_keeps_events_hears_them_out_of_
                 await say(alice, room, "first")
                 (await anext(events)).ack()
                 await say(alice, room, *"012345")
-                await until(lambda: events._listener.intake._skipped)
+                await until(lambda: events._connection.dispatcher._skipped)
                 webex_cloud.clock.advance(16 * 60)
                 await say(alice, room, "6")  # and the cloud lets go of all before it
                 await until(lambda: webex_cloud.mercury.unacknowledged("bob") == 1)
@@ -100,7 +100,7 @@ def test_who_is_behind_for_longer_than_the_cloud_keeps_events_hears_them_out_of_
 # What does not fit
 
 
-def test_who_wants_an_error_gets_it_after_what_is_queued_and_nothing_is_skipped(webex_cloud: Cloud) -> None:
+def test_overflow_error_follows_queued_events_without_loss(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -123,7 +123,7 @@ def test_who_wants_an_error_gets_it_after_what_is_queued_and_nothing_is_skipped(
     run(main())
 
 
-def test_two_tasks_do_not_wait_for_the_next_event_of_one_subscription(webex_cloud: Cloud) -> None:
+def test_two_tasks_cannot_iterate_one_subscription(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -141,7 +141,7 @@ def test_two_tasks_do_not_wait_for_the_next_event_of_one_subscription(webex_clou
 # Acknowledging by hand
 
 
-def test_an_event_is_acknowledged_when_all_subscriptions_are_done_with_it(webex_cloud: Cloud) -> None:
+def test_an_event_is_acknowledged_after_all_subscriptions_handle_it(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -162,7 +162,7 @@ def test_an_event_is_acknowledged_when_all_subscriptions_are_done_with_it(webex_
     run(main())
 
 
-def test_who_acknowledges_by_hand_and_breaks_off_does_not_get_it_again(webex_cloud: Cloud) -> None:
+def test_an_acknowledged_event_is_not_redelivered_after_a_break(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -193,10 +193,8 @@ async def heard_by(events: Any, fails: Any) -> list[str]:
     return heard
 
 
-def test_what_a_handler_failed_at_comes_again_when_the_cloud_has_let_go_of_it(
-    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(intake, "_CLOUD_KEEPS", 0.0)
+def test_a_failed_event_is_redelivered_after_retention(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "_CLOUD_KEEPS", 0.0)
 
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
@@ -220,10 +218,10 @@ def test_what_a_handler_failed_at_comes_again_when_the_cloud_has_let_go_of_it(
     run(main())
 
 
-def test_a_storage_that_fails_for_a_moment_does_not_end_the_callbacks(
+def test_a_temporary_storage_failure_does_not_end_callbacks(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listening, "_HAND_AGAIN", 0.01)
+    monkeypatch.setattr(subscription, "_HAND_AGAIN", 0.01)
     shelf, failures = Shelf(), [StorageError("out of order"), OSError("no space"), RuntimeError("whatever")]
 
     async def trouble(call: str, key: str) -> None:
@@ -249,7 +247,7 @@ def test_a_storage_that_fails_for_a_moment_does_not_end_the_callbacks(
     run(main())
 
 
-def test_a_handler_whose_own_wait_was_cancelled_does_not_end_the_others(webex_cloud: Cloud) -> None:
+def test_a_handler_with_a_cancelled_wait_does_not_end_the_others(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -269,10 +267,10 @@ def test_a_handler_whose_own_wait_was_cancelled_does_not_end_the_others(webex_cl
     run(main())
 
 
-def test_a_handler_that_always_fails_does_not_fill_the_memory(
+def test_a_permanently_failing_handler_uses_bounded_memory(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("webex.realtime.journal._MOST_FAILED", 3)
+    monkeypatch.setattr("webex.realtime.checkpoint._MOST_FAILED", 3)
     numbers = [str(number) for number in range(10)]
 
     async def main() -> None:
@@ -287,8 +285,8 @@ def test_a_handler_that_always_fails_does_not_fill_the_memory(
             await say(alice, room, *numbers)
             await until(lambda: len(heard) >= 10)
             await until(lambda: events._queue or events._waiter)
-            journal = events._listener.journal
-            assert len(journal._in_hand) == len(journal._failed) == len(journal._arrived) == 3
+            checkpoint = events._connection.checkpoint
+            assert len(checkpoint._in_hand) == len(checkpoint._failed) == len(checkpoint._received) == 3
 
     run(main())
     assert "given up" in caplog.text

@@ -14,7 +14,7 @@ import pytest
 from tests.realtime.helpers import QUICK, activity, client_of, run, shared_room, take, tell
 from tests.realtime.wiretap import Frame, tapped
 from webex.emulator.cloud import Cloud
-from webex.realtime.timers import Timer, Wheel
+from webex.realtime.mercury.timers import Timer, TimerWheel
 from webex.storage import SQLiteStorage
 
 STATE = "mercury.buffer_state"
@@ -38,7 +38,7 @@ def without(kind: str) -> Callable[[Frame], list[Any]]:
 
 
 @pytest.mark.parametrize("given", ["", "?shard=7&empty="])
-def test_the_address_says_what_the_client_understands_and_keeps_what_it_said(
+def test_the_socket_url_adds_client_features_and_keeps_its_query(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
     async def main() -> None:
@@ -80,9 +80,7 @@ def test_the_first_frame_shows_the_token(webex_cloud: Cloud, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("kind", [STATE, "mercury.registration_status"])
-def test_it_listens_when_the_state_is_told_and_no_sooner(
-    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+def test_listening_starts_with_the_state_frame(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     async def main() -> None:
         async with tapped(monkeypatch) as wire, client_of(webex_cloud, "bob") as bob:
             wire.rewrite = without(STATE)
@@ -100,7 +98,7 @@ def test_it_listens_when_the_state_is_told_and_no_sooner(
     run(main())
 
 
-def test_what_comes_before_the_state_frame_is_heard(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_before_the_state_frame_are_delivered(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with tapped(monkeypatch) as wire, client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -132,9 +130,7 @@ def test_a_ping_follows_the_state_frame_at_once(webex_cloud: Cloud, monkeypatch:
     run(main())
 
 
-def test_each_ping_has_an_id_of_its_own_and_its_pong_repeats_it(
-    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_ping_has_a_unique_id_repeated_by_its_pong(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with tapped(monkeypatch) as wire, client_of(webex_cloud, "bob") as bob:
             async with bob.messages.listen(ping_interval=0.01):
@@ -146,18 +142,18 @@ def test_each_ping_has_an_id_of_its_own_and_its_pong_repeats_it(
     run(main())
 
 
-def test_a_pong_is_awaited_for_14_seconds_and_the_next_ping_comes_15_after_it(
+def test_a_pong_has_14_seconds_and_the_next_ping_follows_15_later(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     due: list[tuple[float, Callable[[], None]]] = []
-    after = Wheel.after
+    after = TimerWheel.after
 
-    def noted(wheel: Wheel, seconds: float, call: Callable[[], None]) -> Timer:
+    def noted(wheel: TimerWheel, seconds: float, call: Callable[[], None]) -> Timer:
         if seconds in (14.0, 15.0):
             due.append((seconds, call))
         return after(wheel, seconds, call)
 
-    monkeypatch.setattr(Wheel, "after", noted)
+    monkeypatch.setattr(TimerWheel, "after", noted)
 
     async def main() -> None:
         async with tapped(monkeypatch) as wire, client_of(webex_cloud, "bob") as bob, bob.messages.listen():
@@ -177,7 +173,7 @@ def test_a_pong_is_awaited_for_14_seconds_and_the_next_ping_comes_15_after_it(
         (lambda frame: [{**frame, "id": "another"} if is_kind(frame, "pong") else frame], "Pong mismatch"),
     ],
 )
-def test_without_the_right_pong_it_connects_anew(
+def test_a_missing_or_wrong_pong_reconnects(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, rewrite: Callable[[Frame], list[Any]], reason: str
 ) -> None:
     async def main() -> None:
@@ -198,9 +194,7 @@ def test_without_the_right_pong_it_connects_anew(
 # Acknowledgements
 
 
-def test_each_frame_is_acknowledged_by_its_own_id_and_nothing_else(
-    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_frame_is_acknowledged_only_by_its_id(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with tapped(monkeypatch) as wire, client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -221,9 +215,7 @@ def test_each_frame_is_acknowledged_by_its_own_id_and_nothing_else(
     run(main())
 
 
-def test_what_is_no_json_object_is_neither_acknowledged_nor_the_end(
-    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_frame_that_is_not_a_json_object_is_ignored(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with tapped(monkeypatch) as wire, client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -243,7 +235,7 @@ def test_what_is_no_json_object_is_neither_acknowledged_nor_the_end(
     run(main())
 
 
-def test_a_frame_without_id_is_heard_all_the_same(webex_cloud: Cloud) -> None:
+def test_a_frame_without_id_is_delivered(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -258,7 +250,7 @@ def test_a_frame_without_id_is_heard_all_the_same(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_events_of_unknown_kinds_are_acknowledged_and_left_alone(
+def test_events_of_unknown_types_are_acknowledged_and_ignored(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def main() -> None:
@@ -278,7 +270,7 @@ def test_events_of_unknown_kinds_are_acknowledged_and_left_alone(
 # Numbers
 
 
-def test_a_gap_is_told_once_with_its_two_ends(
+def test_a_sequence_gap_is_logged_once_with_its_bounds(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, logger="webex.realtime")
@@ -297,7 +289,9 @@ def test_a_gap_is_told_once_with_its_two_ends(
     run(main())
 
 
-def test_a_frame_without_number_does_not_disturb_the_count(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_without_a_number_does_not_affect_the_sequence(
+    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def main() -> None:
         webex_cloud.mercury.set_faults(pong_without_number=1)
         async with tapped(monkeypatch) as wire, client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
@@ -324,7 +318,7 @@ def test_a_frame_without_number_does_not_disturb_the_count(webex_cloud: Cloud, m
 
 
 @pytest.mark.parametrize("within", [True, False])
-def test_headers_change_the_body_before_anybody_sees_it(webex_cloud: Cloud, within: bool) -> None:
+def test_headers_are_applied_to_the_body_before_delivery(webex_cloud: Cloud, within: bool) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)

@@ -13,11 +13,11 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from tests.realtime.helpers import QUICK, client_of, run, shared_room, until
-from tests.realtime.wiretap import _silent
+from tests.support.quiet import QUIET
 from webex.emulator.cloud import Cloud
 from webex.emulator.realtime import wdm
 from webex.errors import DeadlineError, RealtimeError, TransportError
-from webex.realtime.socket import MercurySocket
+from webex.realtime.mercury.socket import MercurySocket
 
 WDM = "/wdm/api/v1/devices"
 
@@ -44,7 +44,7 @@ class Stranger:
             self.visits.append(str(text))
 
     def serving(self) -> Any:
-        return serve(self.hear, "127.0.0.1", 0, process_request=self.answer, logger=_silent, ping_interval=None)
+        return serve(self.hear, "127.0.0.1", 0, process_request=self.answer, logger=QUIET, ping_interval=None)
 
 
 def test_no_connection_is_made_to_a_socket_at_a_foreign_host(
@@ -72,7 +72,7 @@ def test_no_connection_is_made_to_a_socket_at_a_foreign_host(
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "ftp://127.0.0.1/", "127.0.0.1", ""])
-def test_an_address_that_is_no_socket_is_refused(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_an_invalid_socket_url_is_refused(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     own = wdm._record
     monkeypatch.setattr(wdm, "_record", lambda *args: {**own(*args), "webSocketUrl": url})
 
@@ -85,7 +85,7 @@ def test_an_address_that_is_no_socket_is_refused(webex_cloud: Cloud, monkeypatch
     run(main())
 
 
-def test_an_upgrade_that_leads_elsewhere_is_not_followed(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redirected_upgrade_is_not_followed(webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     own = wdm._record
     elsewhere, leading = Stranger(), Stranger()
 
@@ -109,7 +109,7 @@ def test_an_upgrade_that_leads_elsewhere_is_not_followed(webex_cloud: Cloud, mon
 # Sending
 
 
-def test_who_sends_does_not_wait_for_a_registration_longer_than_for_anything(webex_cloud: Cloud) -> None:
+def test_sending_waits_for_a_registration_within_its_timeout(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob", timeout=1) as bob:
             room = await shared_room(alice)

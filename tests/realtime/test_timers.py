@@ -6,35 +6,13 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webex.realtime.timers import Wheel
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """Waits by setting its clock forward."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.moment = 1000.3
-        self.waits = 0
-        selector: Any = self._selector  # type: ignore[attr-defined]  # the loop's own
-        select = selector.select
-
-        def forward(timeout: float | None = None) -> Any:
-            if timeout:
-                self.moment += timeout
-                self.waits += 1
-            return select(0)
-
-        selector.select = forward
-
-    def time(self) -> float:
-        return self.moment
+from tests.support.virtual_loop import VirtualLoop
+from webex.realtime.mercury.timers import TimerWheel
 
 
 def run(main: Callable[[VirtualLoop], Awaitable[None]]) -> None:
@@ -47,9 +25,9 @@ def run(main: Callable[[VirtualLoop], Awaitable[None]]) -> None:
         runner.run(within())
 
 
-def test_calls_come_after_their_time_and_within_a_tick() -> None:
+def test_timers_fire_within_a_tick_after_their_time() -> None:
     async def main(loop: VirtualLoop) -> None:
-        wheel = Wheel(0.5)
+        wheel = TimerWheel(0.5)
         rang: dict[float, float] = {}
         due = [0.0, 0.1, 0.5, 0.7, 3.0, 14.0, 15.0]
         started = loop.time()
@@ -65,9 +43,9 @@ def test_calls_come_after_their_time_and_within_a_tick() -> None:
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5), st.booleans()), max_size=20))
-def test_none_is_lost_early_or_called_twice(timers: list[tuple[float, float, bool]]) -> None:
+def test_no_timer_is_lost_early_or_fired_twice(timers: list[tuple[float, float, bool]]) -> None:
     async def main(loop: VirtualLoop) -> None:
-        wheel = Wheel(0.5)
+        wheel = TimerWheel(0.5)
         rang: list[int] = []
         due: dict[int, float] = {}
 
@@ -90,9 +68,9 @@ def test_none_is_lost_early_or_called_twice(timers: list[tuple[float, float, boo
     run(main)
 
 
-def test_a_nearer_timer_is_not_kept_waiting_by_a_farther_one() -> None:
+def test_an_earlier_timer_is_not_delayed_by_a_later_one() -> None:
     async def main(loop: VirtualLoop) -> None:
-        wheel = Wheel(0.5)
+        wheel = TimerWheel(0.5)
         rang: list[str] = []
         wheel.after(100, lambda: rang.append("far"))
         wheel.after(1, lambda: rang.append("near"))
@@ -104,9 +82,9 @@ def test_a_nearer_timer_is_not_kept_waiting_by_a_farther_one() -> None:
     run(main)
 
 
-def test_a_timer_may_be_taken_back_at_any_time() -> None:
+def test_a_timer_may_be_cancelled_at_any_time() -> None:
     async def main(loop: VirtualLoop) -> None:
-        wheel = Wheel(0.5)
+        wheel = TimerWheel(0.5)
         rang: list[str] = []
         first = wheel.after(1, lambda: (rang.append("first"), second.cancel()))
         second = wheel.after(1, lambda: rang.append("second"))
@@ -120,7 +98,7 @@ def test_a_timer_may_be_taken_back_at_any_time() -> None:
 
 def test_a_timer_may_set_the_next_one() -> None:
     async def main(loop: VirtualLoop) -> None:
-        wheel = Wheel(0.5)
+        wheel = TimerWheel(0.5)
         rang: list[float] = []
 
         def again() -> None:
@@ -136,9 +114,9 @@ def test_a_timer_may_set_the_next_one() -> None:
     run(main)
 
 
-def test_a_timer_that_fails_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_timer_does_not_affect_the_others(caplog: pytest.LogCaptureFixture) -> None:
     async def main(loop: VirtualLoop) -> None:
-        wheel = Wheel(0.5)
+        wheel = TimerWheel(0.5)
         rang: list[str] = []
         wheel.after(1, lambda: int("no number"))
         wheel.after(1, lambda: rang.append("same tick"))
@@ -150,9 +128,9 @@ def test_a_timer_that_fails_harms_no_other(caplog: pytest.LogCaptureFixture) -> 
     assert "a timer failed" in caplog.text
 
 
-def test_nothing_rings_after_the_end() -> None:
+def test_no_timer_fires_after_close() -> None:
     async def main(loop: VirtualLoop) -> None:
-        wheel = Wheel(0.5)
+        wheel = TimerWheel(0.5)
         rang: list[str] = []
         wheel.after(1, lambda: rang.append("late"))
         wheel.close()
@@ -168,7 +146,7 @@ def test_nothing_rings_after_the_end() -> None:
 
 def test_a_thousand_watches_wake_the_loop_once_a_tick() -> None:
     async def main(loop: VirtualLoop) -> None:
-        wheel = Wheel(0.5)
+        wheel = TimerWheel(0.5)
         chance = random.Random(7)
         rang: list[int] = []
         for number in range(1000):

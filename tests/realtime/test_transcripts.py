@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,17 +16,17 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.emulator.realtime.helpers import opened, push, register
 from tests.realtime.helpers import run
+from tests.support.quiet import QUIET
 from webex.emulator.accounts import ALICE_TOKEN
 from webex.emulator.cloud import Cloud
-from webex.realtime import listener, socket
+from webex.realtime import user_connection
+from webex.realtime.mercury import socket
+from webex.realtime.mercury.socket import Closed, MercurySocket
+from webex.realtime.mercury.timers import TimerWheel
 from webex.realtime.options import ConnectionOptions
-from webex.realtime.socket import Closed, MercurySocket
-from webex.realtime.timers import Wheel
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "mercury-socket.json").read_text())
 TRANSCRIPTS = VECTORS["transcripts"]
-_silent = logging.getLogger("tests.realtime.silent")
-_silent.disabled = True
 
 
 class Notes:
@@ -92,14 +91,14 @@ class Player:
 async def playing(name: str) -> AsyncIterator[tuple[Player, str]]:
     recorded = TRANSCRIPTS[name]
     player = Player(recorded if isinstance(recorded, list) else recorded["frames"])
-    async with serve(player.serve, "127.0.0.1", 0, logger=_silent, ping_interval=None) as server:
+    async with serve(player.serve, "127.0.0.1", 0, logger=QUIET, ping_interval=None) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         yield player, f"ws://127.0.0.1:{port}/v1/apps/wx2/registrations/DEV/messages"
 
 
 async def played(name: str) -> tuple[Player, Notes, Closed]:
     """Let ours talk with the recorded server, until it has closed."""
-    notes, wheel = Notes(), Wheel(0.05)
+    notes, wheel = Notes(), TimerWheel(0.05)
     async with playing(name) as (player, url):
         ours = MercurySocket(notes, wheel, ping_interval=0.2, pong_timeout=1.5)
         await ours.open(url, "VECTOR-ACCESS-TOKEN")
@@ -124,7 +123,7 @@ def shape(frame: dict[str, Any], names: dict[str, str]) -> Any:
 
 
 @pytest.mark.parametrize("name", ["normal_session_then_missed_pong", "pong_with_wrong_id"])
-def test_ours_says_frame_by_frame_what_the_js_sdk_said(name: str) -> None:
+def test_frames_sent_equal_those_of_the_js_sdk(name: str) -> None:
     async def main() -> None:
         player, notes, closed = await played(name)
         wanted = [shape(frame, player.names) for frame in recorded_client(name)]
@@ -141,7 +140,7 @@ def test_ours_says_frame_by_frame_what_the_js_sdk_said(name: str) -> None:
     run(main())
 
 
-def test_the_address_is_that_of_the_js_sdk() -> None:
+def test_the_socket_url_equals_that_of_the_js_sdk() -> None:
     async def main() -> None:
         player, _, _ = await played("pong_with_wrong_id")
         recorded = urlsplit(VECTORS["connect_url_path"])
@@ -153,9 +152,9 @@ def test_the_address_is_that_of_the_js_sdk() -> None:
 
 
 @pytest.mark.parametrize("name", ["first_message_is_not_the_buffer_state", "registration_status_accepted"])
-def test_ours_is_ready_with_the_state_wherever_it_comes(name: str) -> None:
+def test_the_socket_is_ready_when_the_state_frame_arrives(name: str) -> None:
     async def main() -> None:
-        notes, wheel = Notes(), Wheel(0.05)
+        notes, wheel = Notes(), TimerWheel(0.05)
         async with playing(name) as (player, url):
             player.lines = [line for line in player.lines if line["dir"] == "server>client"]
             ours = MercurySocket(notes, wheel)
@@ -179,17 +178,17 @@ def test_ours_is_ready_with_the_state_wherever_it_comes(name: str) -> None:
     run(main())
 
 
-def test_times_are_those_of_the_js_sdk() -> None:
+def test_timing_constants_equal_those_of_the_js_sdk() -> None:
     assert VECTORS["defaults_ms"] == {
         "pingInterval": socket.PING_INTERVAL * 1000,
         "pongTimeout": socket.PONG_TIMEOUT * 1000,
         "backoffTimeReset": ConnectionOptions().first_pause * 1000,
-        "backoffTimeMax": listener._LONGEST_PAUSE * 1000,
+        "backoffTimeMax": user_connection._LONGEST_PAUSE * 1000,
         "forceCloseDelay": 2000,
     }
 
 
-def test_the_emulator_understands_what_the_js_sdk_said(webex_cloud: Cloud) -> None:
+def test_the_emulator_accepts_recorded_frames_of_the_js_sdk(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
     query = urlsplit(VECTORS["connect_url_path"]).query.replace("{epoch ms}", "1729657642000")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,14 +15,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from tests.support.quiet import QUIET
 from webex.emulator.realtime import wdm
 from webex.services import Services
 
 PATIENCE = 20  # real seconds before a test gives up
 Frame = dict[str, Any]
-# websockets logs every frame, and the first one holds a token.
-_silent = logging.getLogger("tests.realtime.silent")
-_silent.disabled = True
 
 
 @dataclass
@@ -90,7 +87,7 @@ class Wiretap:
         self._note(f"open {len(self.lines)}")
         number = len(self.lines)
         url = f"{self._upstream[parts.path]}?{parts.query}"
-        async with connect(url, proxy=None, logger=_silent, ping_interval=None) as upstream:
+        async with connect(url, proxy=None, logger=QUIET, ping_interval=None) as upstream:
             down = asyncio.ensure_future(self._downstream(line, upstream))
             try:
                 async for text in socket:
@@ -136,7 +133,7 @@ async def tapped(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wiretap]:
     """Every device that is registered from now on connects through a wiretap."""
     wire = Wiretap()
     own, trusted = wdm._record, Services.may_receive_token
-    async with serve(wire.serve, "127.0.0.1", 0, logger=_silent, ping_interval=None) as server:
+    async with serve(wire.serve, "127.0.0.1", 0, logger=QUIET, ping_interval=None) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         monkeypatch.setattr(wdm, "_record", lambda *args: wire.redirect(own(*args), port))
         here = f"http://127.0.0.1:{port}/"  # a host that no catalog names

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,15 +13,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.emulator.helpers import Answer, fetch
+from tests.support.quiet import QUIET
 from webex.emulator import Cloud
 from webex.emulator.accounts import ALICE_ID, ALICE_TOKEN
 from webex.encryption import jose
 from webex.ids import base64url_decode, to_uuid
 
 PATIENCE = 10  # real seconds before a test gives up
-# websockets logs every frame, and the first one holds a token.
-_silent = logging.getLogger("tests.emulator.realtime.silent")
-_silent.disabled = True
 
 
 def register(cloud: Cloud, token: str = ALICE_TOKEN, **body: Any) -> dict[str, Any]:
@@ -77,7 +74,7 @@ class Client:
 async def opened(url: str, query: str = "aliasHttpStatus=true", **more: Any) -> AsyncIterator[Client]:
     """A socket that has said nothing yet."""
     async with connect(
-        f"{url}?{query}", proxy=None, logger=_silent, ping_interval=None, max_queue=None, **more
+        f"{url}?{query}", proxy=None, logger=QUIET, ping_interval=None, max_queue=None, **more
     ) as socket:
         yield Client(socket)
 

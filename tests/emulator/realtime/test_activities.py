@@ -44,7 +44,7 @@ def test_html_without_a_text_is_refused(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_what_is_not_sealed_or_names_no_key_is_refused(webex_cloud: Cloud) -> None:
+def test_unencrypted_content_or_a_missing_key_url_is_refused(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud)
 
     async def main() -> None:
@@ -56,7 +56,7 @@ def test_what_is_not_sealed_or_names_no_key_is_refused(webex_cloud: Cloud) -> No
     asyncio.run(main())
 
 
-def test_only_content_is_sealed(webex_cloud: Cloud, tmp_path: Path) -> None:
+def test_only_content_is_encrypted(webex_cloud: Cloud, tmp_path: Path) -> None:
     room_id = new_room(webex_cloud, BOB)
     note = tmp_path / "note.txt"
     note.write_bytes(b"the file")
@@ -87,7 +87,7 @@ def share(cloud: Cloud, room_id: str, path: Path) -> None:
         alice.messages.create(room_id=to_hydra_id("ROOM", room_id), files=[path])
 
 
-def test_a_deleted_message_stays_as_a_tombstone(webex_cloud: Cloud) -> None:
+def test_a_deleted_message_becomes_a_tombstone(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud)
 
     async def main() -> None:
@@ -165,7 +165,7 @@ def test_every_conversation_in_an_activity_has_its_lists(webex_cloud: Cloud) -> 
     asyncio.run(main())
 
 
-def test_who_has_read_is_told_to_all(webex_cloud: Cloud) -> None:
+def test_read_receipts_are_sent_to_all_members(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud, BOB)
 
     async def main() -> None:
@@ -180,7 +180,7 @@ def test_who_has_read_is_told_to_all(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_a_direct_conversation_is_hidden_for_oneself_and_without_a_target(webex_cloud: Cloud) -> None:
+def test_hiding_a_direct_conversation_affects_only_the_caller(webex_cloud: Cloud) -> None:
     sent = rest(webex_cloud, "/messages", "POST", {"toPersonEmail": BOB, "text": "text"})
     mine = rest(webex_cloud, f"/memberships?roomId={sent['roomId']}&personEmail={BOB}")["items"][0]["id"]
 
@@ -198,7 +198,7 @@ def test_a_direct_conversation_is_hidden_for_oneself_and_without_a_target(webex_
     asyncio.run(main())
 
 
-def test_who_is_added_with_an_authorization_may_read_and_who_leaves_may_not(webex_cloud: Cloud) -> None:
+def test_kms_authorization_follows_membership(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud)
 
     async def main() -> None:

@@ -60,12 +60,12 @@ def test_hosts_can_have_priorities_and_a_region(webex_cloud: Cloud) -> None:
     ]
 
 
-def test_the_region_is_told_to_everybody(webex_cloud: Cloud) -> None:
+def test_the_region_needs_no_token(webex_cloud: Cloud) -> None:
     assert fetch(webex_cloud.url + "/v1/region").json()["countryCode"] == "US"
 
 
 @pytest.mark.webex_cloud(other_region_hosts=["localhost"])
-def test_a_device_of_another_region_does_all_but_hear(webex_cloud: Cloud) -> None:
+def test_a_device_of_another_region_gets_no_conversation_events(webex_cloud: Cloud) -> None:
     port = webex_cloud.url.rpartition(":")[2]
     here = register(webex_cloud)
     answer = fetch(
@@ -92,7 +92,7 @@ def test_a_device_of_another_region_does_all_but_hear(webex_cloud: Cloud) -> Non
 
 
 @pytest.mark.webex_cloud(device_not_modified=True)
-def test_a_refresh_can_be_answered_with_a_bare_304(webex_cloud: Cloud) -> None:
+def test_a_refresh_can_be_answered_with_an_empty_304(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
     etag = fetch(device["url"], "PUT", json_body={}, token=ALICE_TOKEN).headers["etag"]
     answer = fetch(device["url"], "PUT", json_body={}, token=ALICE_TOKEN, headers={"if-none-match": etag})

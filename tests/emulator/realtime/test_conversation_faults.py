@@ -18,7 +18,7 @@ from webex.ids import base64url_decode, base64url_encode
 
 
 @pytest.mark.parametrize("fault", ["changed_text", "cut_text"])
-def test_a_text_can_be_damaged_on_its_way(webex_cloud: Cloud, fault: str) -> None:
+def test_a_text_can_be_damaged_in_transit(webex_cloud: Cloud, fault: str) -> None:
     room_id = new_room(webex_cloud)
 
     async def main() -> None:
@@ -37,7 +37,7 @@ def test_a_text_can_be_damaged_on_its_way(webex_cloud: Cloud, fault: str) -> Non
     asyncio.run(main())
 
 
-def test_an_activity_can_name_no_key_or_one_that_there_is_not(webex_cloud: Cloud) -> None:
+def test_an_activity_can_have_a_missing_or_unknown_key_url(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud)
 
     async def main() -> None:
@@ -120,7 +120,7 @@ async def download(alice: Talker, activity: dict[str, Any]) -> bytes:
     return AESGCM(key).decrypt(iv, body + tag, scr["aad"].encode())
 
 
-def test_a_file_goes_sealed_through_one_door_and_clear_through_the_other(webex_cloud: Cloud) -> None:
+def test_a_file_is_encrypted_over_conversations_and_clear_over_rest(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud)
 
     async def main() -> None:
@@ -136,7 +136,7 @@ def test_a_file_goes_sealed_through_one_door_and_clear_through_the_other(webex_c
     assert fetch(listed[0]["files"][0], token=ALICE_TOKEN).body == b"in the file"
 
 
-def test_a_file_can_be_damaged_on_its_way(webex_cloud: Cloud) -> None:
+def test_a_file_can_be_damaged_in_transit(webex_cloud: Cloud) -> None:
     from cryptography.exceptions import InvalidTag
 
     room_id = new_room(webex_cloud)
@@ -165,9 +165,7 @@ def test_a_file_can_be_damaged_on_its_way(webex_cloud: Cloud) -> None:
     [("clean", "safe", 200), ("infected", "infected", 410), ("unscannable", "unchecked", 428)],
 )
 @pytest.mark.webex_cloud(file_scan_seconds=60)
-def test_a_scan_goes_on_until_it_ends_and_the_room_is_told(
-    webex_cloud: Cloud, result: str, state: str, status: int
-) -> None:
+def test_a_malware_scan_ends_with_an_update_activity(webex_cloud: Cloud, result: str, state: str, status: int) -> None:
     room_id = new_room(webex_cloud)
     remote = EmulatorClient(webex_cloud.url)
 
@@ -188,7 +186,7 @@ def test_a_scan_goes_on_until_it_ends_and_the_room_is_told(
     asyncio.run(main())
 
 
-def test_faults_of_conversations_are_set_from_elsewhere_and_end_with_a_reset(webex_cloud: Cloud) -> None:
+def test_conversation_faults_are_set_remotely_and_end_with_a_reset(webex_cloud: Cloud) -> None:
     remote = EmulatorClient(webex_cloud.url)
     assert remote.conversations.set_faults(cut_text=2, rotated=1)["cut_text"] == 2
     assert webex_cloud.conversations.faults.rotated == 1

@@ -28,7 +28,7 @@ def write(cloud: Cloud, room_id: str, text: str, token: str = ALICE_TOKEN, **mor
     return str(rest(cloud, "/messages", "POST", token, body)["id"])
 
 
-def test_what_is_posted_sealed_is_a_message_of_rest_and_the_other_way_round(webex_cloud: Cloud) -> None:
+def test_encrypted_posts_and_rest_messages_are_the_same(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud)
 
     async def main() -> None:
@@ -48,7 +48,7 @@ def test_what_is_posted_sealed_is_a_message_of_rest_and_the_other_way_round(webe
     asyncio.run(main())
 
 
-def test_the_key_of_a_room_is_in_no_answer(webex_cloud: Cloud) -> None:
+def test_the_room_key_is_never_in_a_response(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud)
     with webex_cloud.lock:
         secret = base64url_encode(webex_cloud.kms.room_key(webex_cloud.state.rooms[room_id]).secret)
@@ -62,7 +62,7 @@ def test_the_key_of_a_room_is_in_no_answer(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_a_conversation_shows_as_many_activities_as_asked_for(webex_cloud: Cloud) -> None:
+def test_a_conversation_has_the_requested_number_of_activities(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud)
     for text in ("one", "two"):
         write(webex_cloud, room_id, text)
@@ -76,7 +76,7 @@ def test_a_conversation_shows_as_many_activities_as_asked_for(webex_cloud: Cloud
     asyncio.run(main())
 
 
-def test_a_bot_hears_in_a_group_only_what_names_it_by_every_door(webex_cloud: Cloud) -> None:
+def test_a_bot_sees_only_its_mentions_over_every_api(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud, "bot@example.com")
     public = to_hydra_id("PEOPLE", BOT_ID)
     parent = write(webex_cloud, room_id, "to nobody")
@@ -97,7 +97,7 @@ def test_a_bot_hears_in_a_group_only_what_names_it_by_every_door(webex_cloud: Cl
     asyncio.run(main())
 
 
-def test_answers_edits_and_reactions_are_listed_by_what_they_belong_to(webex_cloud: Cloud) -> None:
+def test_replies_edits_and_reactions_are_listed_by_parent(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud)
 
     async def main() -> None:
@@ -120,7 +120,7 @@ def test_answers_edits_and_reactions_are_listed_by_what_they_belong_to(webex_clo
     asyncio.run(main())
 
 
-def test_a_reaction_is_taken_back_by_its_maker_alone(webex_cloud: Cloud) -> None:
+def test_a_reaction_is_removed_only_by_its_author(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud, BOB)
 
     async def main() -> None:
@@ -137,7 +137,7 @@ def test_a_reaction_is_taken_back_by_its_maker_alone(webex_cloud: Cloud) -> None
     asyncio.run(main())
 
 
-def test_the_rules_of_a_room_hold_at_this_door_too(webex_cloud: Cloud) -> None:
+def test_room_rules_apply_to_conversation_activities(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud, BOB, isLocked=True)
     announcement = {"objectType": "spaceProperty", "tags": ["ANNOUNCEMENT"]}
 
@@ -158,7 +158,7 @@ def test_the_rules_of_a_room_hold_at_this_door_too(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_a_refusal_of_the_key_service_is_told_in_words_that_only_its_client_reads(webex_cloud: Cloud) -> None:
+def test_a_kms_refusal_is_encrypted_for_its_client(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud)
 
     async def main() -> None:
@@ -195,7 +195,7 @@ async def bound(alice: Talker, *, resource_uri: str | None) -> dict[str, Any]:
     return {**key, "resourceUri": made["resource"]["uri"]}
 
 
-def test_a_key_is_changed_only_for_one_that_is_bound_and_its_resource_goes_along(webex_cloud: Cloud) -> None:
+def test_key_rotation_needs_a_bound_key_and_keeps_the_resource(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud, BOB)
     room = webex_cloud.state.rooms[room_id]
 
@@ -221,19 +221,17 @@ def test_a_key_is_changed_only_for_one_that_is_bound_and_its_resource_goes_along
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("query", "tags"), [("", ["ONE_ON_ONE"]), ("?forceCreate=true", [])])
-def test_two_people_are_a_direct_conversation_unless_a_room_is_insisted_on(
-    webex_cloud: Cloud, query: str, tags: list[str]
-) -> None:
-    body = {"participants": {"items": [{"id": BOB_ID}]}}
-    url = f"{webex_cloud.url}/conversation/api/v1/conversations{query}"
+@pytest.mark.parametrize("tags", [["ONE_ON_ONE"], []])
+def test_only_the_tag_makes_a_conversation_direct(webex_cloud: Cloud, tags: list[str]) -> None:
+    body = {"participants": {"items": [{"id": BOB_ID}]}, "tags": tags}
+    url = f"{webex_cloud.url}/conversation/api/v1/conversations"
     made = fetch(url, json_body=body, token=ALICE_TOKEN)
     assert made.status == 201
     assert made.json()["tags"] == tags
     assert fetch(url, json_body=body, token=ALICE_TOKEN).status == (409 if tags else 201)
 
 
-def test_typing_is_told_to_the_others_and_not_kept(webex_cloud: Cloud) -> None:
+def test_typing_is_sent_to_the_other_members_and_not_stored(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud, BOB)
 
     async def main() -> None:
@@ -250,7 +248,7 @@ def test_typing_is_told_to_the_others_and_not_kept(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_hiding_a_group_room_concerns_oneself_alone_and_makes_nobody_a_moderator(webex_cloud: Cloud) -> None:
+def test_hiding_a_group_room_affects_only_the_caller(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud, BOB)
 
     async def main() -> None:
@@ -263,7 +261,7 @@ def test_hiding_a_group_room_concerns_oneself_alone_and_makes_nobody_a_moderator
     asyncio.run(main())
 
 
-def test_a_conversation_that_one_left_is_listed_with_its_end_and_read_no_more(webex_cloud: Cloud) -> None:
+def test_a_left_conversation_is_listed_but_not_readable(webex_cloud: Cloud) -> None:
     room_id = new_room(webex_cloud, BOB)
     base = f"{webex_cloud.url}/conversation/api/v1/conversations"
     assert fetch(f"{base}/left", token=BOB_TOKEN).json() == {"items": []}

@@ -19,7 +19,7 @@ FAULTS = (MercuryFaults, KMSFaults, ConversationFaults, CatalogFaults)
 
 
 @pytest.mark.parametrize("name", sorted({name for kind in FAULTS for name in kind.__struct_fields__}))
-def test_every_fault_is_on_the_page(name: str) -> None:
+def test_every_fault_is_documented(name: str) -> None:
     assert f"`{name}`" in PAGE
 
 
@@ -27,12 +27,12 @@ def test_every_fault_is_on_the_page(name: str) -> None:
 @pytest.mark.parametrize(
     "name", sorted(COMMANDS.keys() - {"kms_root", "mercury_connections", "mercury_unacknowledged", "mercury_wait"})
 )
-def test_every_command_is_on_the_page(name: str) -> None:
+def test_every_command_is_documented(name: str) -> None:
     assert f"`{name}`" in PAGE
 
 
 @pytest.mark.parametrize("service", ["mercury", "kms", "conversations", "catalog"])
-def test_what_the_page_shows_in_python_is_there_in_both_places(webex_cloud: Cloud, service: str) -> None:
+def test_documented_python_names_exist_locally_and_remotely(webex_cloud: Cloud, service: str) -> None:
     here: Any = getattr(webex_cloud, service)
     elsewhere: Any = getattr(EmulatorClient(webex_cloud.url), service)
     shown = set(re.findall(rf"cloud\.{service}\.(\w+)", PAGE))

@@ -27,7 +27,7 @@ from webex.ids import base64url_decode, to_uuid
 CLUSTER = "kms://kms.emulator.wbx2.com"
 
 
-def test_the_key_service_proves_who_it_is(webex_cloud: Cloud) -> None:
+def test_the_kms_key_has_a_certificate_chain(webex_cloud: Cloud) -> None:
     answer = fetch(f"{webex_cloud.url}/encryption/api/v1/kms/{ALICE_ID}", token=ALICE_TOKEN).json()
     assert answer["kmsCluster"] == CLUSTER
     static = json.loads(answer["rsaPublicKey"])
@@ -68,7 +68,7 @@ def test_the_signature_has_the_algorithm_and_the_kid(webex_cloud: Cloud) -> None
         assert jose.header_of(token) == {"alg": algorithm, "kid": CLUSTER}
 
 
-def test_keys_are_made_bound_and_given_to_members_only(webex_cloud: Cloud) -> None:
+def test_keys_are_created_bound_and_given_only_to_members(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice, key_client(webex_cloud, BOB_TOKEN) as bob:
             made = await alice.ask("create", "/keys", count=2)
@@ -114,7 +114,7 @@ def test_keys_are_made_bound_and_given_to_members_only(webex_cloud: Cloud) -> No
     asyncio.run(main())
 
 
-def test_a_resource_may_let_in_the_people_of_another(webex_cloud: Cloud) -> None:
+def test_a_resource_may_authorize_the_members_of_another(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice, key_client(webex_cloud, BOB_TOKEN) as bob:
             keys = (await alice.ask("create", "/keys", count=2))["keys"]
@@ -122,6 +122,12 @@ def test_a_resource_may_let_in_the_people_of_another(webex_cloud: Cloud) -> None
             room = await alice.ask("create", "/resources", authIds=[team["resource"]["uri"]], keyUris=[keys[1]["uri"]])
             # In a circle too, it ends.
             team_uri, room_uri = team["resource"]["uri"], room["resource"]["uri"]
+            listed = (await alice.ask("retrieve", f"{room_uri}/authorizations"))["authorizations"]
+            assert [(entry["authId"], entry["resourceUri"]) for entry in listed] == [
+                (ALICE_ID, room_uri),
+                (ALICE_ID, team_uri),
+                (BOB_ID, team_uri),
+            ]
             await alice.ask("create", "/authorizations", resourceUri=team_uri, userIds=[room_uri])
             assert (await bob.ask("retrieve", keys[1]["uri"]))["status"] == 200
             await alice.ask("delete", f"{team_uri}/authorizations?authId={BOB_ID}")
@@ -146,7 +152,7 @@ def test_a_resource_may_let_in_the_people_of_another(webex_cloud: Cloud) -> None
         ("create", "/authorizations", {"resourceUri": "/resources/unknown", "userIds": [BOB_ID]}, 404),
     ],
 )
-def test_what_cannot_be_done_says_why(
+def test_refused_request_has_a_reason(
     webex_cloud: Cloud, method: str, uri: str, fields: dict[str, Any], status: int
 ) -> None:
     async def main() -> None:
@@ -170,7 +176,7 @@ def test_requests_of_one_post_are_answered_in_one_event_and_in_order(webex_cloud
     asyncio.run(main())
 
 
-def test_answers_are_not_kept_for_later(webex_cloud: Cloud) -> None:
+def test_kms_responses_are_not_buffered(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
             sealed = alice.seal(method="update", uri="/ping")
@@ -229,7 +235,8 @@ def test_a_channel_is_for_its_own_person(webex_cloud: Cloud) -> None:
     ("scopes", "lifetime", "status"),
     [
         (["spark:kms"], None, 200),
-        (["spark:all"], None, 200),
+        (["spark:all", "spark:kms"], None, 200),
+        (["spark:all"], None, 403),
         (["spark:messages_read", "spark:rooms_read"], None, 403),
         (["spark:kms"], -1, 401),
     ],
@@ -257,7 +264,7 @@ def test_the_bearer_of_a_request_must_allow_it(
         {"userId": BOB_ID, "onBehalfOf": BOB_ID, "bearer": ALICE_TOKEN},
     ],
 )
-def test_nobody_asks_as_somebody_else(webex_cloud: Cloud, credential: dict[str, str]) -> None:
+def test_impersonation_is_refused(webex_cloud: Cloud, credential: dict[str, str]) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
             client = {"clientId": alice.device["url"], "credential": credential}
@@ -279,7 +286,7 @@ def test_a_compliance_officer_may_ask_on_behalf_of_others(webex_cloud: Cloud) ->
 
 
 @pytest.mark.parametrize("jwk", [None, {}, {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}, {"kty": "RSA"}])
-def test_a_useless_public_key_is_refused(webex_cloud: Cloud, jwk: Any) -> None:
+def test_an_invalid_public_key_is_refused(webex_cloud: Cloud, jwk: Any) -> None:
     async def main() -> None:
         device = await asyncio.to_thread(register, webex_cloud)
         async with connected(device) as client:
@@ -296,7 +303,7 @@ def test_a_post_without_requests_is_refused(webex_cloud: Cloud, body: dict[str, 
     assert fetch(url, json_body={"kmsMessages": ["a.b.c"]}).status == 401
 
 
-def test_keys_are_part_of_a_snapshot_and_of_no_text(webex_cloud: Cloud) -> None:
+def test_keys_are_in_a_snapshot_and_in_no_repr(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
             key = (await alice.ask("create", "/keys", count=1))["keys"][0]

@@ -23,7 +23,7 @@ def details(cloud: Cloud) -> dict[str, object]:
     return answer
 
 
-def test_the_end_of_an_answer_can_be_missing(webex_cloud: Cloud) -> None:
+def test_a_response_can_be_truncated(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
             webex_cloud.kms.set_faults(cut=1)
@@ -34,7 +34,7 @@ def test_the_end_of_an_answer_can_be_missing(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_a_signed_answer_can_come_without_its_signature(webex_cloud: Cloud) -> None:
+def test_a_signed_response_can_lack_its_signature(webex_cloud: Cloud) -> None:
     async def main() -> None:
         device = await asyncio.to_thread(register, webex_cloud)
         async with connected(device) as client:
@@ -47,7 +47,7 @@ def test_a_signed_answer_can_come_without_its_signature(webex_cloud: Cloud) -> N
     asyncio.run(main())
 
 
-def test_the_unsigned_answer_says_so_and_is_else_a_right_one(webex_cloud: Cloud) -> None:
+def test_the_unsigned_response_is_marked_and_otherwise_valid(webex_cloud: Cloud) -> None:
     webex_cloud.kms.set_faults(unsigned=1)
     with webex_cloud.lock:
         token, answer = webex_cloud.kms.relay(ALICE_ID, "garbage")
@@ -56,7 +56,7 @@ def test_the_unsigned_answer_says_so_and_is_else_a_right_one(webex_cloud: Cloud)
     assert (json.loads(base64url_decode(payload)), signature) == (answer, "")
 
 
-def test_the_static_key_can_be_wrong_in_ways_that_a_client_must_see(webex_cloud: Cloud) -> None:
+def test_the_static_key_can_be_wrong_in_detectable_ways(webex_cloud: Cloud) -> None:
     right = json.loads(str(details(webex_cloud)["rsaPublicKey"]))
     number = x509.load_der_x509_certificate(b64decode(right["x5c"][0])).public_key()
     assert isinstance(number, RSAPublicKey)
@@ -76,13 +76,13 @@ def test_the_static_key_can_be_wrong_in_ways_that_a_client_must_see(webex_cloud:
         webex_cloud.kms.set_faults(static_key="upside down")
 
 
-def test_the_static_key_can_be_an_object_in_place_of_its_text(webex_cloud: Cloud) -> None:
+def test_the_static_key_can_be_an_object_instead_of_text(webex_cloud: Cloud) -> None:
     right = json.loads(str(details(webex_cloud)["rsaPublicKey"]))
     webex_cloud.kms.set_faults(static_key="object")
     assert details(webex_cloud)["rsaPublicKey"] == right
 
 
-def test_one_answer_can_be_given_for_every_key(webex_cloud: Cloud) -> None:
+def test_one_response_can_be_set_for_every_key(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
             first, second = (await alice.ask("create", "/keys", count=2))["keys"]
@@ -97,7 +97,7 @@ def test_one_answer_can_be_given_for_every_key(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_a_key_that_moved_is_given_at_its_new_place(webex_cloud: Cloud) -> None:
+def test_a_moved_key_is_returned_at_its_new_uri(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
             old, new = (await alice.ask("create", "/keys", count=2))["keys"]
@@ -109,7 +109,7 @@ def test_a_key_that_moved_is_given_at_its_new_place(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_the_key_of_a_room_is_named_and_never_shown(webex_cloud: Cloud) -> None:
+def test_the_room_key_is_named_but_never_returned(webex_cloud: Cloud) -> None:
     remote = EmulatorClient(webex_cloud.url)
     room_id = fetch(webex_cloud.url + "/v1/rooms", json_body={"title": "A room"}, token=ALICE_TOKEN).json()["id"]
     uri = webex_cloud.kms.key_uri(room_id)

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.emulator.helpers import fetch
-from tests.emulator.realtime.helpers import call, connected, number_of, opened, push, register
+from tests.emulator.realtime.helpers import call, connected, new_room, number_of, opened, push, register
 from webex.emulator import Cloud
 from webex.emulator.accounts import ALICE_ID, ALICE_TOKEN, BOB_ID, BOB_TOKEN
 
@@ -52,7 +52,7 @@ def test_every_frame_is_numbered_pongs_included(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_strange_frames_do_no_harm(webex_cloud: Cloud) -> None:
+def test_malformed_frames_are_ignored(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -79,6 +79,23 @@ def test_events_carry_headers_beside_their_data(webex_cloud: Cloud) -> None:
         async with connected(device) as client:
             push(webex_cloud, headers={"data.activity.published": "later"})
             assert (await client.receive())["headers"] == {"data.activity.published": "later"}
+
+    asyncio.run(main())
+
+
+def test_event_urls_without_a_request_have_the_cloud_host(webex_cloud: Cloud) -> None:
+    other, own = register(webex_cloud), register(webex_cloud, BOB_TOKEN)
+    body = {"roomId": new_room(webex_cloud, "bob@example.com"), "text": "Hello"}
+
+    async def main() -> None:
+        async with connected(other), connected(own, BOB_TOKEN) as bob:
+            with webex_cloud.lock:
+                for device in webex_cloud.state.devices.values():
+                    device.base = "" if device.person_id == BOB_ID else "https://other.example.com"
+            await asyncio.to_thread(fetch, f"{webex_cloud.url}/v1/messages", json_body=body, token=ALICE_TOKEN)
+            while (activity := (await bob.receive())["data"]["activity"])["verb"] != "post":
+                pass
+            assert activity["url"].startswith(webex_cloud.url)
 
     asyncio.run(main())
 
@@ -129,7 +146,7 @@ def test_an_expired_token_is_refused(webex_cloud: Cloud) -> None:
 
 
 @pytest.mark.webex_cloud(mercury_auth_timeout=0.05)
-def test_who_does_not_authorize_is_closed(webex_cloud: Cloud) -> None:
+def test_unauthorized_socket_is_closed_after_the_timeout(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -185,7 +202,7 @@ def test_a_token_on_the_upgrade_must_be_good(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_what_was_not_acknowledged_comes_again_with_the_same_id(webex_cloud: Cloud) -> None:
+def test_unacknowledged_events_are_resent_with_the_same_id(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -211,7 +228,7 @@ def test_what_was_not_acknowledged_comes_again_with_the_same_id(webex_cloud: Clo
     asyncio.run(main())
 
 
-def test_after_the_window_events_are_lost_and_the_state_says_so(webex_cloud: Cloud) -> None:
+def test_events_beyond_the_window_are_lost_and_reported_by_the_state(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -228,7 +245,7 @@ def test_after_the_window_events_are_lost_and_the_state_says_so(webex_cloud: Clo
 
 
 @pytest.mark.webex_cloud(redelivery_limit=2)
-def test_only_so_many_events_wait(webex_cloud: Cloud) -> None:
+def test_the_event_buffer_is_bounded(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -256,7 +273,7 @@ def test_a_second_socket_replaces_the_first(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_a_second_socket_may_stay_beside_the_first(webex_cloud: Cloud) -> None:
+def test_a_second_socket_may_coexist_with_the_first(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -268,7 +285,7 @@ def test_a_second_socket_may_stay_beside_the_first(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_a_socket_that_shuts_down_stays_until_the_next_is_open(webex_cloud: Cloud) -> None:
+def test_a_draining_socket_stays_until_the_next_is_open(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -288,7 +305,7 @@ def test_a_socket_that_shuts_down_stays_until_the_next_is_open(webex_cloud: Clou
     asyncio.run(main())
 
 
-def test_a_socket_that_shuts_down_goes_even_where_several_may_stay(webex_cloud: Cloud) -> None:
+def test_a_draining_socket_closes_even_if_several_are_allowed(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -310,7 +327,7 @@ async def taken(cloud: Cloud) -> None:
             await asyncio.sleep(0.001)
 
 
-def test_what_a_replaced_socket_did_not_write_goes_to_the_next(webex_cloud: Cloud) -> None:
+def test_unwritten_events_of_a_replaced_socket_go_to_the_next(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -360,7 +377,7 @@ def test_a_code_that_cannot_be_sent_is_an_error(webex_cloud: Cloud, code: int) -
         webex_cloud.mercury.drop(code=code)
 
 
-def test_a_device_that_goes_takes_its_sockets_along(webex_cloud: Cloud) -> None:
+def test_a_removed_device_closes_its_sockets(webex_cloud: Cloud) -> None:
     devices = [register(webex_cloud) for _ in range(3)]
 
     async def main() -> None:
@@ -387,7 +404,7 @@ def test_a_reset_cloud_has_no_sockets(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_tokens_that_ended_are_found_on_demand(webex_cloud: Cloud) -> None:
+def test_expired_tokens_are_found_on_demand(webex_cloud: Cloud) -> None:
     token = webex_cloud.token_for("alice", lifetime=60)
     device, other = register(webex_cloud), register(webex_cloud, BOB_TOKEN, ttl=30)
 
@@ -436,7 +453,7 @@ def test_the_cloud_stops_with_sockets_open() -> None:
     assert cloud.mercury.connections() == 0
 
 
-def test_many_sockets_hear_of_one_event(webex_cloud: Cloud) -> None:
+def test_one_event_reaches_many_sockets(webex_cloud: Cloud) -> None:
     webex_cloud.set(max_devices=200)
 
     async def main() -> None:

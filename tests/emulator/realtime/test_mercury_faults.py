@@ -25,7 +25,7 @@ async def acknowledged(cloud: Cloud) -> None:
             await asyncio.sleep(0)
 
 
-def test_faults_strike_only_the_events_that_are_named(webex_cloud: Cloud) -> None:
+def test_faults_apply_only_to_the_named_events(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -45,7 +45,7 @@ def test_faults_strike_only_the_events_that_are_named(webex_cloud: Cloud) -> Non
     asyncio.run(main())
 
 
-def test_a_lost_event_leaves_a_hole_in_the_numbers_and_never_comes(webex_cloud: Cloud) -> None:
+def test_a_lost_event_leaves_a_gap_in_the_sequence(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -63,7 +63,7 @@ def test_a_lost_event_leaves_a_hole_in_the_numbers_and_never_comes(webex_cloud: 
     asyncio.run(main())
 
 
-def test_an_event_can_come_without_a_number_and_the_next_goes_on(webex_cloud: Cloud) -> None:
+def test_an_event_can_lack_its_sequence_number(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -76,7 +76,7 @@ def test_an_event_can_come_without_a_number_and_the_next_goes_on(webex_cloud: Cl
     asyncio.run(main())
 
 
-def test_a_frame_can_be_no_json(webex_cloud: Cloud) -> None:
+def test_a_frame_can_be_invalid_json(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -105,7 +105,7 @@ def test_a_frame_can_be_binary(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_headers_can_stand_beside_every_event(webex_cloud: Cloud) -> None:
+def test_every_event_can_have_headers(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -120,7 +120,7 @@ def test_headers_can_stand_beside_every_event(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_an_acknowledgement_can_get_lost_so_that_the_event_comes_again(webex_cloud: Cloud) -> None:
+def test_a_lost_acknowledgement_resends_the_event(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -161,7 +161,7 @@ def test_a_pong_can_get_lost_or_have_another_id(webex_cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1005, 1006, 1008, 1011, 4000, 4001, 4400, 4401, 4403, 4404])
-def test_a_socket_can_be_closed_in_place_of_its_state_frame(webex_cloud: Cloud, code: int) -> None:
+def test_a_socket_can_be_closed_instead_of_its_state_frame(webex_cloud: Cloud, code: int) -> None:
     device = register(webex_cloud)
     webex_cloud.mercury.set_faults(close_before_state=code, close_reason="not you", close_count=1)
 
@@ -183,7 +183,7 @@ def test_a_code_that_no_server_can_send_is_an_error(webex_cloud: Cloud) -> None:
         EmulatorClient(webex_cloud.url).mercury.set_faults(close_before_state=1015)
 
 
-def test_the_state_can_come_after_what_waits(webex_cloud: Cloud) -> None:
+def test_the_state_frame_can_follow_the_buffered_events(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
     push(webex_cloud, 1)
     push(webex_cloud, 2)
@@ -200,7 +200,7 @@ def test_the_state_can_come_after_what_waits(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_what_waits_can_be_lost_and_the_next_state_says_so(webex_cloud: Cloud) -> None:
+def test_lost_buffered_events_are_reported_by_the_next_state(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -218,7 +218,7 @@ def test_what_waits_can_be_lost_and_the_next_state_says_so(webex_cloud: Cloud) -
     asyncio.run(main())
 
 
-def test_who_asks_for_the_status_of_the_registration_gets_it_in_place_of_the_buffers(webex_cloud: Cloud) -> None:
+def test_registration_status_replaces_the_buffer_state(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
 
     async def main() -> None:
@@ -234,7 +234,7 @@ def test_who_asks_for_the_status_of_the_registration_gets_it_in_place_of_the_buf
     asyncio.run(main())
 
 
-def test_every_fault_is_set_from_elsewhere_by_the_same_name(webex_cloud: Cloud) -> None:
+def test_every_fault_is_set_remotely_by_the_same_name(webex_cloud: Cloud) -> None:
     remote = EmulatorClient(webex_cloud.url)
     wanted = {"lost": 0.5, "only": "status.", "headers": {"data.x": 1}, "close_before_state": 4401, "pong_lost": 1.0}
     assert remote.mercury.set_faults(**wanted).items() >= wanted.items()

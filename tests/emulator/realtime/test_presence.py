@@ -18,7 +18,7 @@ def presence(cloud: Cloud, method: str, path: str, token: str = ALICE_TOKEN, **b
     return answer.json() if answer.status < 300 else answer.status
 
 
-def test_who_has_a_socket_is_active_until_it_goes(webex_cloud: Cloud) -> None:
+def test_person_with_a_socket_is_active(webex_cloud: Cloud) -> None:
     device = register(webex_cloud, BOB_TOKEN)
     webex_cloud.clock.freeze()
 
@@ -39,7 +39,7 @@ def test_who_has_a_socket_is_active_until_it_goes(webex_cloud: Cloud) -> None:
     assert bob() == {"subject": BOB_ID, "status": "inactive", "lastActive": left}
 
 
-def test_a_status_holds_for_as_long_as_was_said(webex_cloud: Cloud) -> None:
+def test_a_status_lasts_for_its_ttl(webex_cloud: Cloud) -> None:
     webex_cloud.clock.freeze()
     said = presence(webex_cloud, "POST", "events", BOB_TOKEN, subject=BOB_ID, eventType="dnd", ttl=60)
     assert (said["status"], said["expiresTTL"]) == ("dnd", 60)
@@ -49,7 +49,7 @@ def test_a_status_holds_for_as_long_as_was_said(webex_cloud: Cloud) -> None:
     assert presence(webex_cloud, "GET", f"compositions?userId={BOB_ID}")["status"] == "inactive"
 
 
-def test_who_subscribed_is_told_of_changes(webex_cloud: Cloud) -> None:
+def test_subscribers_receive_status_changes(webex_cloud: Cloud) -> None:
     device = register(webex_cloud, BOB_TOKEN)
 
     async def main() -> None:
@@ -80,7 +80,7 @@ def test_who_subscribed_is_told_of_changes(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_nobody_sets_the_status_of_somebody_else_or_one_that_there_is_not(webex_cloud: Cloud) -> None:
+def test_status_of_another_person_or_unknown_status_is_refused(webex_cloud: Cloud) -> None:
     assert presence(webex_cloud, "POST", "events", subject=BOB_ID, eventType="dnd") == 403
     assert presence(webex_cloud, "POST", "events", subject=ALICE_ID, eventType="asleep") == 400
     assert presence(webex_cloud, "GET", "compositions?userId=nobody") == 404

@@ -33,23 +33,23 @@ async def numbers_of(cloud: Cloud, count: int, expected: int | None = None, **fa
         return [number_of(await client.receive()) for _ in range(expected or count)]
 
 
-def test_events_can_come_twice(webex_cloud: Cloud) -> None:
+def test_events_can_be_duplicated(webex_cloud: Cloud) -> None:
     assert asyncio.run(numbers_of(webex_cloud, 3, 6, duplicate=1)) == [0, 0, 1, 1, 2, 2]
 
 
-def test_events_can_change_places(webex_cloud: Cloud) -> None:
+def test_events_can_be_reordered(webex_cloud: Cloud) -> None:
     assert asyncio.run(numbers_of(webex_cloud, 4, reorder=1)) == [1, 0, 3, 2]
 
 
-def test_a_lone_event_comes_though_it_has_nothing_to_change_places_with(webex_cloud: Cloud) -> None:
+def test_a_single_event_is_delivered_despite_reordering(webex_cloud: Cloud) -> None:
     assert asyncio.run(numbers_of(webex_cloud, 1, reorder=1)) == [0]
 
 
-def test_late_events_come(webex_cloud: Cloud) -> None:
+def test_delayed_events_arrive(webex_cloud: Cloud) -> None:
     assert asyncio.run(numbers_of(webex_cloud, 2, delay=0.01)) == [0, 1]
 
 
-def test_a_seeded_cloud_misbehaves_the_same_way_each_time() -> None:
+def test_a_seeded_cloud_repeats_its_faults() -> None:
     from webex.emulator import Emulator
 
     def once() -> list[int]:
@@ -93,7 +93,7 @@ def test_numbers_and_ids_can_be_missing(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_the_state_can_come_late_and_is_still_first(webex_cloud: Cloud) -> None:
+def test_the_state_frame_can_be_delayed_and_is_still_first(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
     webex_cloud.mercury.faults.state_delay = 0.02
 
@@ -142,7 +142,7 @@ def test_a_reset_ends_all_faults(webex_cloud: Cloud) -> None:
 # The key service
 
 
-def test_answers_can_get_lost(webex_cloud: Cloud) -> None:
+def test_responses_can_be_lost(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
             webex_cloud.kms.faults.drop = 2
@@ -154,7 +154,7 @@ def test_answers_can_get_lost(webex_cloud: Cloud) -> None:
     asyncio.run(main())
 
 
-def test_answers_can_change_places_come_late_and_come_again(webex_cloud: Cloud) -> None:
+def test_responses_can_be_reordered_delayed_and_repeated(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
 
@@ -201,7 +201,7 @@ def test_a_signature_can_be_wrong(webex_cloud: Cloud) -> None:
         {"status": 301, "errorCode": 301002, "redirectUri": "kms://kms.emulator.wbx2.com/keys/other"},
     ],
 )
-def test_a_key_can_have_an_answer_of_its_own(webex_cloud: Cloud, wanted: dict[str, Any]) -> None:
+def test_a_response_can_be_set_for_one_key(webex_cloud: Cloud, wanted: dict[str, Any]) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
             keys = (await alice.ask("create", "/keys", count=2))["keys"]
@@ -217,7 +217,7 @@ def test_a_key_can_have_an_answer_of_its_own(webex_cloud: Cloud, wanted: dict[st
 # Over the control API
 
 
-def test_everything_can_be_done_from_elsewhere(webex_cloud: Cloud) -> None:
+def test_every_fault_can_be_set_remotely(webex_cloud: Cloud) -> None:
     remote = EmulatorClient(webex_cloud.url)
     device = register(webex_cloud)
 
@@ -246,7 +246,7 @@ def test_everything_can_be_done_from_elsewhere(webex_cloud: Cloud) -> None:
     assert remote.kms.root_pem == webex_cloud.kms.root_pem
 
 
-def test_a_wrong_command_from_elsewhere_says_so(webex_cloud: Cloud) -> None:
+def test_a_wrong_remote_command_is_explained(webex_cloud: Cloud) -> None:
     remote = EmulatorClient(webex_cloud.url)
     for wrong in (
         lambda: remote.mercury.drop("carol"),
@@ -259,7 +259,7 @@ def test_a_wrong_command_from_elsewhere_says_so(webex_cloud: Cloud) -> None:
             wrong()
 
 
-def test_keys_do_not_leave_through_the_request_log(webex_cloud: Cloud) -> None:
+def test_keys_are_not_in_the_request_log(webex_cloud: Cloud) -> None:
     async def main() -> str:
         async with key_client(webex_cloud) as alice:
             key = (await alice.ask("create", "/keys", count=1))["keys"][0]

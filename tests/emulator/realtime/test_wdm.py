@@ -22,12 +22,14 @@ def listed(cloud: Cloud, token: str = ALICE_TOKEN) -> list[str]:
     return [device["url"] for device in answer.json()["devices"]]
 
 
-def test_a_device_tells_what_a_client_needs(webex_cloud: Cloud) -> None:
+def test_a_device_has_the_fields_a_client_needs(webex_cloud: Cloud) -> None:
     device = register(webex_cloud, model="web-js-sdk", systemName="WEBEX_JS_SDK", invented="left out")
     assert device["userId"] == ALICE_ID
     assert device["orgId"] == ORG_ID
     assert device["url"].startswith(webex_cloud.url + "/wdm/api/v1/devices/")
-    assert device["webSocketUrl"].startswith(webex_cloud.url.replace("http", "ws", 1) + "/v1/apps/wx2/registrations/")
+    assert device["webSocketUrl"].startswith(
+        webex_cloud.url.replace("http", "ws", 1) + "/mercury/v1/apps/wx2/registrations/"
+    )
     assert device["services"]["encryptionServiceUrl"] == webex_cloud.url + "/encryption/api/v1"
     assert device["services"]["wdmServiceUrl"] == webex_cloud.url + "/wdm/api/v1"
     assert device["serviceHostMap"]["serviceLinks"]["conversation"] == webex_cloud.url + "/conversation/api/v1"
@@ -40,7 +42,7 @@ def test_urls_are_those_of_the_host_that_was_called(webex_cloud: Cloud) -> None:
     answer = fetch(
         webex_cloud.url + "/wdm/api/v1/devices", json_body={}, token=ALICE_TOKEN, headers={"host": "wdm-a.wbx2.com"}
     )
-    assert answer.json()["webSocketUrl"].startswith("ws://wdm-a.wbx2.com/v1/apps/")
+    assert answer.json()["webSocketUrl"].startswith("ws://wdm-a.wbx2.com/mercury/v1/apps/")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_urls_are_those_of_the_host_that_was_called(webex_cloud: Cloud) -> None:
         ("all,energyforecast", {"webSocketUrl", "features", "services"}, set()),
     ],
 )
-def test_the_client_chooses_what_comes_along(
+def test_the_client_chooses_the_included_services(
     webex_cloud: Cloud, upstream: str, present: set[str], absent: set[str]
 ) -> None:
     url = f"{webex_cloud.url}/wdm/api/v1/devices?includeUpstreamServices={upstream}"
@@ -62,7 +64,7 @@ def test_the_client_chooses_what_comes_along(
     assert not absent & device.keys()
 
 
-def test_a_refresh_changes_what_is_told_and_keeps_the_url(webex_cloud: Cloud) -> None:
+def test_a_refresh_updates_the_fields_and_keeps_the_url(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
     answer = put(device, name="renamed", url="https://elsewhere.example")
     assert answer.status == 200
@@ -86,7 +88,7 @@ def test_an_equal_etag_leaves_the_developers_features_out(webex_cloud: Cloud) ->
     assert same.json()["features"]["developer"] == []
 
 
-def test_somebody_else_can_neither_see_nor_change_a_device(webex_cloud: Cloud) -> None:
+def test_another_user_can_neither_see_nor_change_a_device(webex_cloud: Cloud) -> None:
     device = register(webex_cloud)
     assert listed(webex_cloud, BOB_TOKEN) == []
     assert put(device, BOB_TOKEN).status == 404
@@ -109,9 +111,7 @@ def test_a_deleted_device_is_gone(webex_cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(("body", "life"), [({}, 7 * 86400), ({"ttl": 1800}, 1800)])
-def test_a_device_ends_with_its_time_unless_it_is_refreshed(
-    webex_cloud: Cloud, body: dict[str, Any], life: float
-) -> None:
+def test_a_device_expires_unless_refreshed(webex_cloud: Cloud, body: dict[str, Any], life: float) -> None:
     webex_cloud.clock.freeze()
     device = register(webex_cloud, **body)
     webex_cloud.clock.advance(life - 1)
@@ -130,7 +130,7 @@ def test_a_ttl_is_a_number_of_seconds(webex_cloud: Cloud, ttl: Any) -> None:
 
 
 @pytest.mark.webex_cloud(max_devices=2)
-def test_too_many_devices_are_refused_with_the_known_words(webex_cloud: Cloud) -> None:
+def test_too_many_devices_are_refused_with_the_known_message(webex_cloud: Cloud) -> None:
     first = register(webex_cloud, ttl=60)
     register(webex_cloud)
     answer = fetch(webex_cloud.url + "/wdm/api/v1/devices", json_body={}, token=ALICE_TOKEN)

@@ -17,7 +17,7 @@ from webex.storage import SQLiteStorage
 CARD = {"type": "AdaptiveCard", "version": "1.3", "body": []}
 
 
-def test_a_message_is_heard_in_the_clear_edited_and_deleted(webex_cloud: Cloud) -> None:
+def test_a_message_is_delivered_decrypted_updated_and_deleted(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -36,7 +36,7 @@ def test_a_message_is_heard_in_the_clear_edited_and_deleted(webex_cloud: Cloud) 
     run(main())
 
 
-def test_rooms_memberships_and_card_actions_are_heard(webex_cloud: Cloud) -> None:
+def test_rooms_memberships_and_card_actions_are_delivered(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             async with alice.listen() as events:
@@ -67,7 +67,7 @@ def test_rooms_memberships_and_card_actions_are_heard(webex_cloud: Cloud) -> Non
     run(main())
 
 
-def test_a_bot_hears_in_a_group_only_what_names_it(webex_cloud: Cloud) -> None:
+def test_a_bot_receives_only_its_mentions_in_a_group(webex_cloud: Cloud) -> None:
     bot = next(person for person in webex_cloud.state.people.values() if person.kind == "bot")
 
     async def main() -> None:
@@ -84,7 +84,7 @@ def test_a_bot_hears_in_a_group_only_what_names_it(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_what_a_broken_loop_had_in_hand_comes_again(webex_cloud: Cloud) -> None:
+def test_the_event_of_a_broken_loop_is_redelivered(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -101,7 +101,7 @@ def test_what_a_broken_loop_had_in_hand_comes_again(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_acknowledged_by_hand_it_does_not_come_again(webex_cloud: Cloud) -> None:
+def test_a_manually_acknowledged_event_is_not_redelivered(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -116,7 +116,7 @@ def test_acknowledged_by_hand_it_does_not_come_again(webex_cloud: Cloud) -> None
     run(main())
 
 
-def test_callbacks_are_called_and_a_failing_one_keeps_nobody_from_hearing(webex_cloud: Cloud) -> None:
+def test_a_failing_callback_does_not_affect_the_others(webex_cloud: Cloud) -> None:
     async def main() -> None:
         heard: list[str] = []
         once: list[str] = []
@@ -144,7 +144,7 @@ def test_callbacks_are_called_and_a_failing_one_keeps_nobody_from_hearing(webex_
     run(main())
 
 
-def test_who_waits_for_a_slow_consumer_loses_nothing(webex_cloud: Cloud) -> None:
+def test_overflow_wait_loses_no_event(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -158,7 +158,7 @@ def test_who_waits_for_a_slow_consumer_loses_nothing(webex_cloud: Cloud) -> None
     run(main())
 
 
-def test_who_drops_the_oldest_hears_the_latest(webex_cloud: Cloud) -> None:
+def test_overflow_drop_oldest_keeps_the_latest_events(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -175,7 +175,7 @@ def test_who_drops_the_oldest_hears_the_latest(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_who_wants_an_error_gets_one(webex_cloud: Cloud) -> None:
+def test_overflow_raise_gives_an_error(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -192,7 +192,7 @@ def test_who_wants_an_error_gets_one(webex_cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"overflow": "explode"}, {"max_queue": 0}, {"device_name": ""}])
-def test_wrong_options_say_so(webex_cloud: Cloud, wrong: dict[str, Any]) -> None:
+def test_wrong_options_are_refused(webex_cloud: Cloud, wrong: dict[str, Any]) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
             with pytest.raises(ConfigurationError):
@@ -202,7 +202,7 @@ def test_wrong_options_say_so(webex_cloud: Cloud, wrong: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 1012, 1013, 4401, 4404, 4999])
-def test_after_any_other_close_it_is_there_again(webex_cloud: Cloud, code: int) -> None:
+def test_any_other_close_reconnects(webex_cloud: Cloud, code: int) -> None:
     def fresh_token() -> str:
         return webex_cloud.token_for("bob")
 
@@ -223,7 +223,7 @@ def test_after_any_other_close_it_is_there_again(webex_cloud: Cloud, code: int) 
 @pytest.mark.parametrize(
     ("code", "error"), [(4000, ConnectionReplacedError), (4400, RealtimeError), (4403, RealtimeError)]
 )
-def test_some_closes_are_the_end(webex_cloud: Cloud, code: int, error: type[Exception]) -> None:
+def test_permanent_close_codes_end_listening(webex_cloud: Cloud, code: int, error: type[Exception]) -> None:
     async def main() -> None:
         async with client_of(webex_cloud, "bob") as bob:
             async with bob.messages.listen(**QUICK) as events:
@@ -234,7 +234,7 @@ def test_some_closes_are_the_end(webex_cloud: Cloud, code: int, error: type[Exce
     run(main())
 
 
-def test_a_shutdown_is_survived_without_a_hole(webex_cloud: Cloud) -> None:
+def test_a_shutdown_request_loses_no_event(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -249,7 +249,7 @@ def test_a_shutdown_is_survived_without_a_hole(webex_cloud: Cloud) -> None:
     run(main())
 
 
-def test_a_stored_device_is_used_again_and_what_happened_meanwhile_is_heard(webex_cloud: Cloud, tmp_path: Path) -> None:
+def test_a_stored_device_is_reused_and_missed_events_are_delivered(webex_cloud: Cloud, tmp_path: Path) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)
@@ -273,7 +273,7 @@ def test_a_stored_device_is_used_again_and_what_happened_meanwhile_is_heard(webe
     run(main())
 
 
-def test_without_the_conversation_service_rest_fills_the_gap_and_says_so(webex_cloud: Cloud) -> None:
+def test_rest_fills_a_gap_without_the_conversation_service(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -292,7 +292,7 @@ def test_without_the_conversation_service_rest_fills_the_gap_and_says_so(webex_c
     run(main())
 
 
-def test_blocking_code_listens_too(webex_cloud: Cloud) -> None:
+def test_blocking_code_can_listen(webex_cloud: Cloud) -> None:
     with (
         Webex(webex_cloud.token_for("alice"), emulator_url=webex_cloud.url) as alice,
         Webex(webex_cloud.token_for("bob"), emulator_url=webex_cloud.url) as bob,
@@ -310,7 +310,7 @@ def test_blocking_code_listens_too(webex_cloud: Cloud) -> None:
                 events.get(timeout=0.05)
 
 
-def test_typing_is_shown_and_presence_is_told(webex_cloud: Cloud) -> None:
+def test_typing_events_are_delivered_and_presence_is_active(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
@@ -319,14 +319,14 @@ def test_typing_is_shown_and_presence_is_told(webex_cloud: Cloud) -> None:
                 await alice.conversations.typing(room, stopped=True)
                 started, stopped = await take(events, 2)
                 me = await bob.people.me()
-                assert await alice.conversations.presence(str(me.id)) == "active"
+                assert (await alice.presence.get(str(me.id))).status == "active"
         assert (started.resource, started.event, stopped.event) == ("typing", "started", "stopped")
         assert started.data.room_id == room
 
     run(main())
 
 
-def test_who_comes_while_the_last_one_goes_is_not_deaf(webex_cloud: Cloud) -> None:
+def test_a_subscription_started_while_another_stops_receives_events(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             room = await shared_room(alice)
