@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,36 @@ def chromium(profile: Path) -> Iterator[Any]:
     driver.quit()
 
 
-def test_somebody_signs_in_posts_uploads_and_signs_out(demo: str, browser: Any, tmp_path: Path) -> None:
+def until(driver: Any, done: Callable[[Any], Any]) -> None:
+    """Wait for something; a look-up or an action that a page load cuts short is tried again."""
+    from selenium.common.exceptions import WebDriverException
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    WebDriverWait(driver, 20, ignored_exceptions=[WebDriverException]).until(done)
+
+
+def click(driver: Any, text: str) -> None:
+    """Press the button or follow the link with this text."""
+    where = f"//button[contains(., '{text}')] | //a[contains(., '{text}')]"
+    until(driver, lambda page: page.find_element("xpath", where).click() is None)
+
+
+def enter(driver: Any, name: str, text: str) -> None:
+    """Type into the field of this name."""
+    until(driver, lambda page: page.find_element("name", name).send_keys(text) is None)
+
+
+def headed(driver: Any, title: str) -> None:
+    """Wait for the page with this heading."""
+    until(driver, lambda page: page.find_element("css selector", "main h1").text == title)
+
+
+def test_user_signs_in_posts_uploads_and_signs_out(demo: str, browser: Any, tmp_path: Path) -> None:
     from selenium.webdriver.support.expected_conditions import staleness_of
     from selenium.webdriver.support.wait import WebDriverWait
 
     def press(text: str) -> None:
-        browser.find_element("xpath", f"//button[contains(., '{text}')] | //a[contains(., '{text}')]").click()
+        click(browser, text)
 
     def write(text: str, file: Path | None = None) -> None:
         browser.find_element("name", "text").send_keys(text)
@@ -105,9 +129,10 @@ def test_somebody_signs_in_posts_uploads_and_signs_out(demo: str, browser: Any, 
     press("Sign in with Webex")
     press("Alice")
     press("Accept")
-    assert "alice@example.com" in browser.find_element("css selector", "aside footer").text
+    until(browser, lambda page: "alice@example.com" in page.find_element("css selector", "aside footer").text)
 
-    browser.find_element("partial link text", "Project Launch").click()
+    press("Project Launch")
+    headed(browser, "Project Launch")
     write("The cake is ordered, with two colours of icing.")
     assert "with two colours of icing" in browser.find_element("class name", "messages").text
     plan = tmp_path / "launch-plan.pdf"
@@ -120,46 +145,45 @@ def test_somebody_signs_in_posts_uploads_and_signs_out(demo: str, browser: Any, 
     assert browser.save_screenshot(str(shot))
     assert shot.stat().st_size > 20_000
 
-    browser.find_element("name", "title").send_keys("My First Room!")
+    enter(browser, "title", "My First Room!")
     press("+")
+    headed(browser, "My First Room!")
     assert browser.find_element("class name", "empty").text == "Nobody has written anything yet."
     assert browser.find_element("css selector", "main h1").text == "My First Room!"
 
     press("Sign out")
-    assert browser.find_element("partial link text", "Sign in with Webex")
+    until(browser, lambda page: page.find_element("partial link text", "Sign in with Webex"))
     assert browser.get_cookies() == []
     browser.get(f"{demo}/me")
     assert "/v1/authorize" in browser.current_url
 
 
-def test_two_people_see_each_others_messages_as_they_come(demo: str, browser: Any, second_browser: Any) -> None:
-    from selenium.webdriver.support.wait import WebDriverWait
-
-    def press(driver: Any, text: str) -> None:
-        driver.find_element("xpath", f"//button[contains(., '{text}')] | //a[contains(., '{text}')]").click()
-
+def test_two_people_see_each_others_messages_live(demo: str, browser: Any, second_browser: Any) -> None:
     def shown(driver: Any, text: str) -> None:
-        WebDriverWait(driver, 20).until(lambda page: text in page.find_element("class name", "messages").text)
+        until(driver, lambda page: text in page.find_element("class name", "messages").text)
 
     for driver, name in ((browser, "Alice"), (second_browser, "Bob")):
         driver.get(demo)
-        press(driver, "Sign in with Webex")
-        press(driver, name)
-        press(driver, "Accept")
-    browser.find_element("name", "title").send_keys("Live")
-    press(browser, "+")
-    browser.find_element("name", "email").send_keys("bob@example.com")
-    press(browser, "Invite")
+        click(driver, "Sign in with Webex")
+        click(driver, name)
+        click(driver, "Accept")
+        until(driver, lambda page: page.find_element("css selector", "aside footer"))
+    enter(browser, "title", "Live")
+    click(browser, "+")
+    headed(browser, "Live")
+    enter(browser, "email", "bob@example.com")
+    click(browser, "Invite")
+    until(browser, lambda page: page.find_element("name", "email").get_attribute("value") == "")  # the page came again
     second_browser.get(browser.current_url)
     for driver in (browser, second_browser):
-        WebDriverWait(driver, 20).until(lambda page: page.find_elements("css selector", ".messages[data-live]"))
+        until(driver, lambda page: page.find_elements("css selector", ".messages[data-live]"))
     # Nothing reloads the page of whoever reads.
     for writer, reader, text in (
         (browser, second_browser, "Do you see <b>this</b>, Bob?"),
         (second_browser, browser, "I do, Alice."),
     ):
         reader.execute_script("window.notReloaded = true")
-        writer.find_element("name", "text").send_keys(text)
-        press(writer, "Send")
+        enter(writer, "text", text)
+        click(writer, "Send")
         shown(reader, text)
         assert reader.execute_script("return window.notReloaded") is True

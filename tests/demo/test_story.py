@@ -10,7 +10,7 @@ from webex.demo import story
 from webex.demo.faces import clock_time, initials, size
 
 
-def test_the_headless_demo_plays_the_whole_story() -> None:
+def test_the_headless_demo_runs_completely() -> None:
     result = CliRunner().invoke(webex, ["demo", "--headless"])
     assert result.exit_code == 0, result.output
     for told in (
@@ -27,7 +27,7 @@ def test_the_headless_demo_plays_the_whole_story() -> None:
         assert told in result.output
 
 
-def test_a_story_that_goes_wrong_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_demo_exits_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(story.Story, "_is_down", lambda self: False)
     result = CliRunner().invoke(webex, ["demo", "--headless"])
     assert result.exit_code == 1
@@ -35,7 +35,7 @@ def test_a_story_that_goes_wrong_ends_with_1(monkeypatch: pytest.MonkeyPatch) ->
     assert "SIGKILL" in result.output
 
 
-def test_faces_are_kind_to_odd_names() -> None:
+def test_avatars_handle_unusual_names() -> None:
     assert [initials(name) for name in ("Alice Anderson", "Bob", "", None, "a b c")] == ["AA", "B", "?", "?", "AC"]
     assert [size(count) for count in (None, 0, 999, 1500, 2_500_000)] == ["", "0 B", "999 B", "1.5 KB", "2.5 MB"]
     assert clock_time(None) == ""

@@ -1,0 +1,167 @@
+"""`webex bot new` and `webex bot run`, as a newcomer types them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.secret_scan import note
+from webex import Webex
+from webex.emulator.accounts import ALICE_TOKEN, BOT_ID
+from webex.ids import public_id
+
+PATIENCE = 60.0
+BOT = public_id("PEOPLE", BOT_ID)
+WEBEX = [sys.executable, "-m", "webex"]
+
+
+def variables(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEBEX_BOT", "WEBEX_ACCESS"))}
+    return {name: value for name, value in kept.items() if name != "WEBEX_EMULATOR_URL"} | more
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*WEBEX, *arguments], cwd=folder, env=variables(), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    made = run("bot", "new", "mine", folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "cd mine && webex bot run" in made.stdout
+    return tmp_path / "mine"
+
+
+class Running:
+    """A bot that runs as a program, with the emulator that it has started."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.log = folder.parent / "log"
+        with self.log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [*WEBEX, "bot", "run", "--port", "0", *options], cwd=folder, env=variables(), stderr=file, stdout=file
+            )
+        self.url = self.until(r"emulator: (http://[^/]+)")
+        self.until("connected")
+
+    def until(self, pattern: str, count: int = 1) -> str:
+        give_up = time.monotonic() + PATIENCE
+        while len(found := re.findall(pattern, self.log.read_text())) < count:
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < give_up, self.log.read_text()
+            time.sleep(0.05)
+        return str(found[-1])
+
+    def ask(self, text: str) -> str:
+        with Webex(ALICE_TOKEN, emulator_url=self.url) as alice:
+            alice.messages.create(to_person_id=BOT, text=text)
+            give_up = time.monotonic() + PATIENCE
+            while time.monotonic() < give_up:
+                last = next(iter(alice.messages.list_direct(person_id=BOT)))
+                if last.person_id == BOT:
+                    return last.text or ""
+                time.sleep(0.05)
+        raise AssertionError("no answer")
+
+    def end(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+
+def _running_in(folder: Path) -> list[str]:
+    """Return the processes that work in this folder (Linux)."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if process.joinpath("cwd").resolve() == folder:
+                found.append(process.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def running(project: Path) -> Iterator[Running]:
+    program = Running(project, "--reload")
+    yield program
+    program.end()
+    note(re.sub(r"\?key=\S+", "", program.log.read_text()))
+
+
+def test_new_project_has_tests_that_pass(project: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"],
+        cwd=project,
+        env=variables(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert "2 passed" in ended.stdout, ended.stdout[-3000:]
+
+
+def test_new_project_overwrites_nothing(project: Path) -> None:
+    (project / "bot.py").write_text("mine")
+    again = run("bot", "new", ".", folder=project)
+    assert again.returncode == 1
+    assert "bot.py" in again.stderr
+    assert (project / "bot.py").read_text() == "mine"
+
+
+def test_bot_starts_at_once_and_reloads_when_its_file_changes(project: Path, running: Running) -> None:
+    assert running.ask("ping") == "pong"
+    code = (project / "bot.py").read_text()
+    (project / "bot.py").write_text(code.replace('return "pong"', 'return "pong again"'))
+    running.until("begins again")
+    running.until("socket of .* connected", 2)
+    assert running.ask("ping") == "pong again"
+    assert running.end() == 0
+    assert not _running_in(project), "the bot was left behind"
+
+
+@pytest.mark.parametrize("code", ['Bot("a token")', 'Bot(settings={"access_token": "a token"})', "Bot()"])
+def test_emulator_is_started_only_for_a_bot_without_a_token(tmp_path: Path, code: str) -> None:
+    end = "__import__('os')._exit(7)"  # in place of listening
+    (tmp_path / "bot.py").write_text(f"from webex.bots import Bot\nbot = {code}\nbot.run = lambda: {end}\n")
+    ended = run("bot", "run", "--port", "0", folder=tmp_path)
+    assert ended.returncode == 7, ended.stderr
+    assert ("emulator: http" in ended.stderr) == (code == "Bot()")
+
+
+@pytest.mark.parametrize("way", [["app.py"], ["-m", "app"], ["-c", "import app"]], ids=["script", "module", "imported"])
+def test_buttons_have_one_name_whichever_way_their_module_is_run(tmp_path: Path, way: list[str]) -> None:
+    (tmp_path / "app.py").write_text(
+        "from webex.bots import Bot\nfrom webex.bots.buttons import name_of\nbot = Bot()\n"
+        "@bot.button\nasync def approve(ctx): ...\nprint(*bot.handlers.buttons)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, *way], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert ended.stdout.split() == ["app:approve"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing:bot"], "There is no module 'nothing'"),
+        (["bot:other"], "bot has no bot 'other'. It has bot."),
+    ],
+    ids=["module", "name"],
+)
+def test_wrong_usage_is_explained(project: Path, arguments: list[str], words: str) -> None:
+    ended = run("bot", "run", "--port", "0", *arguments, folder=project)
+    assert ended.returncode == 1
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,213 @@
+"""Publishers and consumers with the brokers of this machine, under names of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aio_pika
+import aio_pika.exceptions
+import nats
+import pytest
+import redis.asyncio
+
+from tests.fleet.test_envelope import made
+from tests.realtime.helpers import run
+from tests.support.services import need
+from webex.fleet import (
+    BrokerEvents,
+    NatsPublisher,
+    RabbitPublisher,
+    RedisStreamPublisher,
+    event_id,
+    nats_events,
+    rabbit_events,
+    redis_events,
+)
+
+pytestmark = pytest.mark.services
+
+BROKERS = ("nats", "redis", "rabbitmq")
+
+
+@dataclass
+class Broker:
+    """One broker, with a stream or queue of the test's own."""
+
+    kind: str
+    url: str
+    name: str
+
+    def publisher(self, **options: Any) -> Any:
+        if self.kind == "nats":
+            return NatsPublisher(self.url, stream=self.name, subject=f"{self.name}.{{resource}}.{{event}}", **options)
+        if self.kind == "redis":
+            return RedisStreamPublisher(self.url, stream=self.name, **options)
+        return RabbitPublisher(self.url, exchange=self.name, queue=self.name, **options)
+
+    def events(self, **options: Any) -> BrokerEvents[Any]:
+        if self.kind == "nats":
+            return nats_events(self.url, stream=self.name, durable="test", **options)
+        if self.kind == "redis":
+            return redis_events(self.url, self.name, group="test", **options)
+        return rabbit_events(self.url, queue=self.name, **options)
+
+    async def put(self, body: bytes) -> None:
+        """Put a message there that is none of ours."""
+        if self.kind == "nats":
+            client = await nats.connect(self.url)
+            await client.jetstream().publish(f"{self.name}.strange", body)
+            await client.close()
+        elif self.kind == "redis":
+            async with redis.asyncio.Redis.from_url(self.url) as client:
+                await client.xadd(self.name, {"body": body})
+        else:
+            async with await aio_pika.connect(self.url) as connection:
+                exchange = await (await connection.channel()).get_exchange(self.name)
+                await exchange.publish(aio_pika.Message(body), "strange")
+
+    async def remove(self) -> None:
+        if self.kind == "nats":
+            client = await nats.connect(self.url)
+            await client.jetstream().delete_stream(self.name)
+            await client.close()
+        elif self.kind == "redis":
+            async with redis.asyncio.Redis.from_url(self.url) as client:
+                await client.delete(self.name)
+        else:
+            async with await aio_pika.connect(self.url) as connection:
+                channel = await connection.channel()
+                await channel.queue_delete(self.name)
+                await channel.exchange_delete(self.name)
+
+
+@asynccontextmanager
+async def broker_of(kind: str) -> AsyncIterator[Broker]:
+    host, port = need(kind).address
+    url = {
+        "nats": f"nats://{host}:{port}",
+        "redis": f"redis://{host}:{port}/0",
+        "rabbitmq": f"amqp://guest:guest@{host}:{port}/",
+    }[kind]
+    broker = Broker(kind, url, f"webex-test-{secrets.token_hex(6)}")
+    try:
+        yield broker
+    finally:
+        await broker.remove()
+
+
+def number(of: int) -> Any:
+    return made(data={"id": f"m{of}", "roomId": "r", "text": str(of)})
+
+
+@pytest.mark.parametrize("envelope", ["webex", "cloudevents"])
+@pytest.mark.parametrize("kind", BROKERS)
+def test_events_come_back_typed_and_in_order(kind: str, envelope: str) -> None:
+    async def main() -> None:
+        async with broker_of(kind) as broker:
+            publisher = broker.publisher(envelope=envelope)
+            for of in range(20):
+                await publisher.publish(number(of))
+            await publisher.aclose()
+            async with broker.events() as events:
+                texts = []
+                async for event in events:
+                    assert event.resource == "messages"
+                    assert event_id(event) == event_id(number(int(event.data.text or "")))
+                    texts.append(event.data.text)
+                    if len(texts) == 20:
+                        break
+            assert texts == [str(of) for of in range(20)]
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", BROKERS)
+def test_what_was_not_acknowledged_comes_again(kind: str) -> None:
+    async def main() -> None:
+        async with broker_of(kind) as broker:
+            publisher = broker.publisher()
+            for of in range(3):
+                await publisher.publish(number(of))
+            await publisher.aclose()
+            wait = {} if kind == "rabbitmq" else {"ack_wait": 0.5}
+            async with broker.events(**wait) as events:
+                assert (await anext(events)).data.text == "0"
+                assert (await anext(events)).data.text == "1"  # acknowledges the first
+            seen = []
+            async with broker.events(ack="manual", **wait) as events:
+                for _ in range(3):
+                    event = await anext(events)
+                    seen.append(event.data.text)
+                    if len(seen) == 1:
+                        event.nack()
+                    else:
+                        event.ack()
+            assert sorted(set(seen)) == ["1", "2"]
+            assert len(seen) == 3
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", BROKERS)
+def test_message_that_is_no_event_is_left_out(kind: str) -> None:
+    async def main() -> None:
+        async with broker_of(kind) as broker:
+            publisher = broker.publisher()
+            await publisher.publish(number(0))
+            await broker.put(b"something else")
+            await broker.put(json.dumps({"resource": "x"}).encode())
+            await publisher.publish(number(1))
+            await publisher.aclose()
+            async with broker.events() as events:
+                assert [(await anext(events)).data.text for _ in range(2)] == ["0", "1"]
+
+    run(main())
+
+
+def test_jetstream_drops_repetitions() -> None:
+    async def main() -> None:
+        async with broker_of("nats") as broker:
+            publisher = broker.publisher()
+            for _ in range(3):
+                await publisher.publish(number(0))
+            await publisher.publish(number(1))
+            client = await nats.connect(broker.url)
+            state = (await client.jetstream().stream_info(broker.name)).state
+            await client.close()
+            await publisher.aclose()
+            assert state.messages == 2
+
+    run(main())
+
+
+def test_rabbitmq_refuses_what_no_queue_takes() -> None:
+    async def main() -> None:
+        async with broker_of("rabbitmq") as broker:
+            publisher = RabbitPublisher(broker.url, exchange=broker.name, queue=None)
+            with pytest.raises(aio_pika.exceptions.PublishError, match="NO_ROUTE"):
+                await publisher.publish(number(0))
+            await publisher.aclose()
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", BROKERS)
+def test_publisher_goes_on_after_its_connection_was_cut(kind: str) -> None:
+    async def main() -> None:
+        async with broker_of(kind) as broker:
+            publisher = broker.publisher()
+            await publisher.publish(number(0))
+            await publisher.aclose()
+            await publisher.publish(number(1))
+            await asyncio.gather(*(publisher.publish(number(of)) for of in range(2, 12)))
+            await publisher.aclose()
+            async with broker.events() as events:
+                assert {(await anext(events)).data.text for _ in range(12)} == {str(of) for of in range(12)}
+
+    run(main())

@@ -1,0 +1,1 @@
+"""The long runs in a short form."""
