@@ -55,7 +55,7 @@ def test_block(block: Block, tmp_path: Path) -> None:
     assert ended.returncode == 0, f"{block.id}\n{ended.stdout[-2000:]}\n{ended.stderr[-4000:]}"
 
 
-def test_every_block_that_is_not_run_says_why_and_they_are_few() -> None:
+def test_blocks_not_run_have_a_reason_and_are_few() -> None:
     reasons = {block.id: block.directives["not run"] for block in BLOCKS if "not run" in block.directives}
     print("\n".join(f"{where} is not run: {reason}" for where, reason in reasons.items()))
     assert len(reasons) <= max(1, len(BLOCKS) // 5), reasons
@@ -69,7 +69,7 @@ def test_every_block_that_is_not_run_says_why_and_they_are_few() -> None:
         ("<!-- continues -->\n```python\n1\n```\n", "no python block above"),
     ],
 )
-def test_a_directive_that_nobody_knows_is_an_error(tmp_path: Path, page: str, complaint: str) -> None:
+def test_an_unknown_directive_is_an_error(tmp_path: Path, page: str, complaint: str) -> None:
     (tmp_path / "page.md").write_text(page)
     with pytest.raises(BadDirectiveError, match=complaint):
         list(blocks_of(tmp_path / "page.md"))
@@ -88,7 +88,7 @@ def test_a_directive_that_nobody_knows_is_an_error(tmp_path: Path, page: str, co
         ("```console\n$ false\nas expected\n```\n", False),
     ],
 )
-def test_the_runner_sees_what_fails(tmp_path: Path, text: str, works: bool) -> None:
+def test_the_runner_detects_failing_blocks(tmp_path: Path, text: str, works: bool) -> None:
     (tmp_path / "page.md").write_text(text)
     *_, last = blocks_of(tmp_path / "page.md")
     assert (run(last, tmp_path).returncode == 0) is works

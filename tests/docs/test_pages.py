@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,13 +25,29 @@ def heading_ids(text: str) -> set[str]:
     return found
 
 
-def test_every_page_has_its_place_in_the_navigation() -> None:
-    navigation = re.findall(r"^  - .+?: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.M)
+def test_the_errors_page_matches_the_classes() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.errors_page", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^\| `\w+Error`[^|]*\| (.*?) \|", (DOCS / "errors.md").read_text(), flags=re.M)
+    assert rows
+    assert all(rows)
+
+
+@pytest.mark.parametrize("overview", [DOCS / "index.md", ROOT / "README.md"], ids=lambda path: path.name)
+def test_every_page_is_linked(overview: Path) -> None:
+    linked = {(overview.parent / match["target"]).resolve() for match in _LINK.finditer(overview.read_text())}
+    assert not set(DOCS.glob("*.md")) - linked - {DOCS / "index.md"}
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = re.findall(r"^ +- .+?: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.M)
     assert sorted(navigation) == sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_resolve(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for match in _LINK.finditer(re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)):
         target = (page.parent / match["target"]).resolve() if match["target"] else page

@@ -13,14 +13,15 @@ import tools.generate.__main__ as command
 from tools.generate import code, facts
 
 
-def test_the_committed_code_is_what_the_facts_give() -> None:
+def test_the_committed_code_is_up_to_date() -> None:
     different = [path.name for path, text in command.write_code().items() if path.read_text("utf-8") != text]
     assert different == []
 
 
-def test_nothing_else_lies_among_the_generated_files() -> None:
+def test_there_are_no_other_files_among_the_generated_ones() -> None:
     written = {path.name for path in command.write_code() if path.parent == command.GENERATED}
-    assert {path.name for path in command.GENERATED.glob("*.py")} == written
+    former = {"models.py"}  # by hand: the former place of the models, which pickles of 0.1.0 name
+    assert {path.name for path in command.GENERATED.glob("*.py")} - former == written
 
 
 def test_a_file_that_was_edited_by_hand_is_found(
@@ -72,7 +73,7 @@ def path_parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def test_operations_that_would_share_a_name_are_told_apart() -> None:
+def test_operations_with_equal_names_are_disambiguated() -> None:
     one = operation("Get v1", parameters=[path_parameter("id")])
     known = read(
         description(
@@ -95,7 +96,7 @@ def test_operations_that_would_share_a_name_are_told_apart() -> None:
     }
 
 
-def test_fields_that_would_share_an_argument_are_told_apart() -> None:
+def test_fields_with_equal_argument_names_are_disambiguated() -> None:
     body = {"properties": {"id": {"type": "string"}, "fooBar": {"type": "string"}, "foo_bar": {"type": "string"}}}
     query = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in ("id", "limit", "class", "self")]
     known = read(
@@ -153,13 +154,13 @@ def test_a_schema_may_refer_to_itself() -> None:
     assert known["schemas"]["Tree"]["fields"] == [{"name": "branches", "type": ["#Tree"]}]
 
 
-def test_prose_stays_behind() -> None:
+def test_prose_is_left_out() -> None:
     parameter = {**path_parameter("id"), "description": "Prose of a parameter."}
     text = facts.write(read(description({"/things/{id}": {"get": operation("Prose", parameters=[parameter])}})))
     assert "Prose" not in text
 
 
-def test_the_same_description_gives_the_same_facts_whatever_its_order() -> None:
+def test_facts_do_not_depend_on_the_order_of_the_description() -> None:
     paths = {f"/things/{name}": {"get": operation(name), "post": operation(f"post {name}")} for name in "abc"}
     turned = dict(reversed(paths.items()))
     assert facts.write(read(description(paths))) == facts.write(read(description(turned)))

@@ -20,7 +20,7 @@ def test_the_cache_follows_the_variables(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert environments.cache_folder() == tmp_path / "own"
 
 
-def test_without_a_home_the_cache_is_in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_is_in_the_checkout_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "WEBEX_DEV_CACHE"):
         monkeypatch.setenv(name, "")
     assert environments.cache_folder() == environments.ROOT / ".cache"
@@ -31,13 +31,13 @@ def test_an_unknown_environment_is_named() -> None:
         environments.make("nothing")
 
 
-def test_without_node_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_node_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(environments.EnvironmentUnavailableError, match="Node and npm"):
         environments.make("node-webex")
 
 
-def test_a_failing_installation_tells_its_last_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_failing_installation_shows_its_last_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "broken.txt").write_text("webex-no-such-package==0 --hash=sha256:" + "0" * 64 + "\n")
     monkeypatch.setattr(environments, "REQUIREMENTS", tmp_path)
     monkeypatch.setitem(environments.PYTHON, "broken", environments.PythonEnvironment(("broken",)))

@@ -66,7 +66,7 @@ def test_output_without_secrets_passes(tmp_path: Path) -> None:
     assert "No secret of" in ended.stdout
 
 
-def test_a_test_may_say_that_it_prints_secrets(tmp_path: Path) -> None:
+def test_a_test_may_be_marked_as_printing_secrets(tmp_path: Path) -> None:
     marked = "import pytest\n@pytest.mark.prints_secrets('it is the point')\ndef test_a():\n    print(token)\n"
     assert run_suite(tmp_path, ISSUE + marked).returncode == 0
 
@@ -75,7 +75,7 @@ def test_signed_tokens_are_known_by_their_shape() -> None:
     assert list(Scanner([]).found_in("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlc2lnbmF0dXJl"))
 
 
-def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+def test_deselected_tests_are_reported(tmp_path: Path) -> None:
     source = "import pytest\n@pytest.mark.node\ndef test_a(): pass\ndef test_b(): pass\n"
     offline = run_suite(tmp_path, source)
     assert "LEFT OUT: 1 tests marked node" in offline.stdout
@@ -83,9 +83,14 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     assert "2 passed" in run_suite(tmp_path, source, "--tier", "all").stdout
 
 
-def test_ci_may_leave_nothing_out(tmp_path: Path) -> None:
+def test_ci_must_run_every_test(tmp_path: Path) -> None:
     source = "from tests.support.tiers import program\ndef test_a(): program('no-such-program')\n"
     assert run_suite(tmp_path, source).returncode == 0
     ended = run_suite(tmp_path, source, CI="true")
     assert ended.returncode == 1
     assert "nothing may be left out" in ended.stdout
+
+
+def test_no_test_folder_shadows_a_python_module() -> None:
+    folders = {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()}
+    assert not folders & sys.stdlib_module_names
