@@ -42,13 +42,13 @@ def test_ids_are_percent_encoded_in_paths(script: Script, client: Webex) -> None
 
 
 @pytest.mark.parametrize("wrong", ["", ".", "..", None, 5])
-def test_an_id_that_would_ask_for_something_else_is_refused(script: Script, client: Webex, wrong: Any) -> None:
+def test_an_id_that_changes_the_path_is_refused(script: Script, client: Webex, wrong: Any) -> None:
     with pytest.raises(ConfigurationError):
         client.rooms.delete(wrong)
     assert script.asked == []
 
 
-def test_only_what_was_given_is_sent_and_none_is_null(script: Script, client: Webex) -> None:
+def test_omitted_arguments_are_not_sent_and_none_is_null(script: Script, client: Webex) -> None:
     script.answer = lambda asked: Said(body={})
     client.rooms.update("R1", title="T", team_id=None)
     assert json.loads(script.asked[0].body) == {"title": "T", "teamId": None}
@@ -70,7 +70,7 @@ def test_an_answer_without_content_is_none(script: Script, client: Webex) -> Non
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"id": "cut off'])
-def test_an_answer_that_is_no_model_is_a_decode_error(script: Script, client: Webex, body: bytes) -> None:
+def test_a_response_of_the_wrong_shape_is_a_decode_error(script: Script, client: Webex, body: bytes) -> None:
     script.answer = lambda asked: Said(body=body)
     with pytest.raises(DecodeError):
         client.rooms.get("R1")
@@ -102,7 +102,7 @@ def test_the_answer_of_a_page_can_be_seen(script: Script, client: Webex) -> None
     assert asyncio.run(main()) == "1"
 
 
-def test_a_list_has_no_answer_of_its_own_in_either_style(script: Script, client: Webex) -> None:
+def test_a_list_has_no_response_in_either_style(script: Script, client: Webex) -> None:
     with pytest.raises(ConfigurationError, match="first_page"):
         client.with_raw_response(client.rooms.list)
     with pytest.raises(ConfigurationError):
@@ -130,27 +130,27 @@ def sent(asked: Asked) -> Said:
 
 
 @pytest.mark.parametrize("target", [{}, {"room_id": "R", "to_person_id": "P"}])
-def test_a_message_goes_to_exactly_one_place(script: Script, client: Webex, target: dict[str, str]) -> None:
+def test_a_message_has_exactly_one_destination(script: Script, client: Webex, target: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="exactly one"):
         client.messages.create(text="x", **target)
     assert script.asked == []
 
 
 @pytest.mark.parametrize("kind", ["text", "markdown"])
-def test_too_long_a_text_is_refused_before_it_is_sent(script: Script, client: Webex, kind: str) -> None:
+def test_an_overlong_text_is_refused_before_sending(script: Script, client: Webex, kind: str) -> None:
     with pytest.raises(ConfigurationError, match="create_long"):
         client.messages.create(room_id="R", **{kind: "é" * 3720})
     assert script.asked == []
 
 
-def test_a_long_text_goes_in_parts(script: Script, client: Webex) -> None:
+def test_a_long_text_is_split(script: Script, client: Webex) -> None:
     script.answer = sent
     text = "word " * 4000
     assert len(client.messages.create_long(room_id="R", markdown=text)) == 3
     assert "".join(json.loads(asked.body)["markdown"] for asked in script.asked) == text
 
 
-def test_a_stand_in_text_never_replaces_the_markdown_that_it_stands_for(script: Script, client: Webex) -> None:
+def test_a_fallback_text_longer_than_its_markdown_is_refused(script: Script, client: Webex) -> None:
     with pytest.raises(ConfigurationError, match="stands in"):
         client.messages.create_long(room_id="R", markdown="short", text="x" * 8000)
     assert script.asked == []
@@ -176,15 +176,13 @@ def test_files_are_sent_from_anywhere(script: Script, client: Webex, tmp_path: P
     assert len(script.asked) == 6
 
 
-def test_a_url_is_sent_as_it_is(script: Script, client: Webex) -> None:
+def test_a_url_is_sent_unchanged(script: Script, client: Webex) -> None:
     script.answer = sent
     client.messages.create(room_id="R", files="https://example.com/a.png")
     assert json.loads(script.asked[0].body) == {"roomId": "R", "files": ["https://example.com/a.png"]}
 
 
-def test_a_file_that_cannot_go_is_refused_before_anything_is_sent(
-    script: Script, client: Webex, tmp_path: Path
-) -> None:
+def test_an_unreadable_file_is_refused_before_sending(script: Script, client: Webex, tmp_path: Path) -> None:
     large = tmp_path / "large"
     with large.open("wb") as file:
         file.truncate(100 * 1024 * 1024 + 1)
@@ -194,7 +192,7 @@ def test_a_file_that_cannot_go_is_refused_before_anything_is_sent(
     assert script.asked == []
 
 
-def test_progress_is_told_to_the_end(script: Script, client: Webex) -> None:
+def test_upload_progress_reaches_the_total(script: Script, client: Webex) -> None:
     script.answer = sent
     heard: list[tuple[int, int | None]] = []
     client.messages.create(room_id="R", files=("a", b"x" * 600_000), on_progress=lambda *now: heard.append(now))
@@ -217,7 +215,7 @@ def test_a_card_is_sent_in_its_envelope(script: Script, client: Webex) -> None:
     "card",
     [{}, {**CARD, "version": "1.4"}, {**CARD, "version": "x"}, {**CARD, "body": ["x" * 23_000]}, {"contentType": "x"}],
 )
-def test_a_card_that_webex_would_not_show_is_refused(script: Script, client: Webex, card: dict[str, Any]) -> None:
+def test_an_unsupported_card_is_refused(script: Script, client: Webex, card: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         client.messages.create(room_id="R", card=card)
     assert script.asked == []
@@ -226,7 +224,7 @@ def test_a_card_that_webex_would_not_show_is_refused(script: Script, client: Web
 # People
 
 
-def test_many_people_come_in_the_order_given_85_a_call(script: Script, client: Webex) -> None:
+def test_many_people_are_fetched_85_per_call_in_order(script: Script, client: Webex) -> None:
     ids = [to_hydra_id("PEOPLE", f"00000000-0000-4000-8000-{number:012d}") for number in range(100)]
 
     def answer(asked: Asked) -> Said:
@@ -242,7 +240,7 @@ def test_many_people_come_in_the_order_given_85_a_call(script: Script, client: W
     assert len(script.asked) == 2
 
 
-def test_a_person_of_another_cluster_is_asked_for_by_the_id_given(script: Script, client: Webex) -> None:
+def test_a_person_of_another_cluster_is_requested_by_the_given_id(script: Script, client: Webex) -> None:
     far = to_hydra_id("PEOPLE", "00000000-0000-4000-8000-000000000001", cluster="urn:TEAM:eu-central-1_k")
     script.answer = lambda asked: Said(body={"items": [{"id": asked.query["id"]}]})
     (person,) = client.people.get_many([far])
@@ -251,6 +249,6 @@ def test_a_person_of_another_cluster_is_asked_for_by_the_id_given(script: Script
     assert person.id == far
 
 
-def test_one_id_is_not_taken_for_many(client: Webex) -> None:
+def test_a_single_id_is_not_read_as_a_sequence(client: Webex) -> None:
     with pytest.raises(ConfigurationError):
         client.people.get_many("abc")

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webex.api import split_markdown
-from webex.api.generated.models import Message, Person, Room
-from webex.api.models import from_json, page_of
 from webex.errors import RequestInfo, WebexError
 from webex.http import parse_link_header, parse_retry_after
 from webex.http.codec import decode_json
 from webex.http.failures import failure
+from webex.models.base import from_json, page_of
+from webex.models.generated.messaging import Message, Person, Room
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -30,7 +30,7 @@ NAMES = st.sampled_from(
 )
 
 
-def test_absent_null_and_unknown_are_told_apart() -> None:
+def test_absent_null_and_unknown_fields_are_distinguished() -> None:
     room = from_json(Room, b'{"id": "x", "title": null, "shoeSize": 44}')
     assert (room.title, room.description) == (None, None)
     assert room.is_set("title")
@@ -40,20 +40,20 @@ def test_absent_null_and_unknown_are_told_apart() -> None:
     assert pickle.loads(pickle.dumps(room)).extra == {"shoeSize": 44}
 
 
-def test_moments_are_aware_and_unreadable_ones_stay_as_they_came() -> None:
+def test_timestamps_are_aware_and_unreadable_ones_stay_raw() -> None:
     room = from_json(Room, b'{"created": "2026-01-31T12:00:00.000Z", "lastActivity": "2026-01-31T12:00:00"}')
     assert room.created == datetime(2026, 1, 31, 12, tzinfo=UTC)
     assert room.last_activity == datetime(2026, 1, 31, 12, tzinfo=UTC)
     assert from_json(Room, b'{"created": "yesterday"}').created == "yesterday"
 
 
-def test_a_field_of_another_type_costs_nothing_but_itself() -> None:
+def test_a_field_of_the_wrong_type_does_not_affect_the_others() -> None:
     room = from_json(Room, b'{"id": 7, "title": "T", "isLocked": "yes"}')
     assert (room.id, room.title, room.is_locked) == (7, "T", "yes")
 
 
 def test_secrets_are_not_in_the_repr_of_a_model() -> None:
-    from webex.api.generated.models import Webhook
+    from webex.models.generated.messaging import Webhook
 
     assert "sesame" not in repr(from_json(Webhook, b'{"name": "n", "secret": "sesame"}'))
 
@@ -73,7 +73,7 @@ def test_any_bytes_are_read_or_refused_with_a_typed_error(content: bytes) -> Non
             read()
 
 
-def test_depth_without_end_is_a_typed_error() -> None:
+def test_endless_nesting_is_a_typed_error() -> None:
     for content in (b"[" * 100_000, b'{"items":' + b"[" * 100_000, b'{"a":' * 100_000):
         with pytest.raises(WebexError):
             page_of(Room, content)
@@ -83,7 +83,8 @@ def test_depth_without_end_is_a_typed_error() -> None:
 
 @given(st.integers(400, 599), st.binary(max_size=300) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_error_answer_becomes_an_error(status: int, content: bytes) -> None:
-    error = failure(status, {"retry-after": "rand(30),add(30)"}, content, RequestInfo("GET", "https://example.com"))
+    info = RequestInfo("GET", "https://example.com")
+    error = failure(status, {"retry-after": "rand(30),add(30)"}, content, info, 0.0)
     assert error.status == status
     assert error.retry_after is None
     assert str(error)
@@ -120,7 +121,7 @@ def test_retry_after_of_every_form(value: str, seconds: float | None) -> None:
 
 
 @given(st.text(max_size=600), st.integers(64, 300))
-def test_plain_text_in_parts_is_the_text(text: str, most: int) -> None:
+def test_plain_text_parts_join_to_the_text(text: str, most: int) -> None:
     plain = text.replace("`", "'").replace("~", "-")
     parts = split_markdown(plain, most)
     assert "".join(parts) == plain
@@ -128,5 +129,5 @@ def test_plain_text_in_parts_is_the_text(text: str, most: int) -> None:
 
 
 @given(st.text(alphabet="ab `~\n€😀", max_size=600), st.integers(64, 200))
-def test_no_part_is_ever_too_long(text: str, most: int) -> None:
+def test_no_part_exceeds_the_limit(text: str, most: int) -> None:
     assert all(len(part.encode()) <= most for part in split_markdown(text, most))

@@ -50,7 +50,7 @@ def call() -> Iterator[Call]:
     server.stop()
 
 
-def test_a_route_takes_and_gives_models_under_the_names_of_the_wire(call: Call) -> None:
+def test_a_route_accepts_and_returns_models_with_wire_names(call: Call) -> None:
     answer = call(
         "POST", "/shout", json={"title": "hello", "isLocked": True, "created": "2024-01-01T00:00:00Z", "new": 1}
     )
@@ -60,11 +60,11 @@ def test_a_route_takes_and_gives_models_under_the_names_of_the_wire(call: Call) 
 
 
 @pytest.mark.parametrize("body", [{"isLocked": "maybe"}, {"title": 5}, [], "text", 5, None])
-def test_what_callers_send_is_checked(call: Call, body: Any) -> None:
+def test_request_bodies_are_validated(call: Call, body: Any) -> None:
     assert call("POST", "/shout", json=body).status == 422
 
 
-def test_the_description_is_whole(call: Call) -> None:
+def test_the_openapi_schema_is_complete(call: Call) -> None:
     described = call("GET", "/openapi.json").json()
     assert list(described["paths"]) == ["/shout", "/rooms", "/person"]
     assert not list(_dangling(described))
@@ -73,7 +73,7 @@ def test_the_description_is_whole(call: Call) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_every_model_has_a_description(model: type[Any]) -> None:
+def test_every_model_has_a_json_schema(model: type[Any]) -> None:
     made = FastAPI()
     made.add_api_route("/it", lambda: None, response_model=model)
     assert not list(_dangling(get_openapi(title="it", version="1", routes=made.routes)))

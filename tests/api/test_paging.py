@@ -26,7 +26,7 @@ def pages_of(
     return answer
 
 
-def test_all_pages_are_walked_in_both_styles(script: Script, client: Webex) -> None:
+def test_all_pages_are_iterated_in_both_styles(script: Script, client: Webex) -> None:
     script.answer = pages_of(7, 3)
     wanted = [str(number) for number in range(7)]
     assert [room.id for room in client.rooms.list()] == wanted
@@ -38,7 +38,7 @@ def test_all_pages_are_walked_in_both_styles(script: Script, client: Webex) -> N
     assert asyncio.run(main()) == wanted
 
 
-def test_nothing_is_fetched_before_it_is_needed(script: Script, client: Webex) -> None:
+def test_pages_are_fetched_lazily(script: Script, client: Webex) -> None:
     script.answer = pages_of(9, 3)
     listed = client.rooms.list()
     assert script.asked == []
@@ -51,7 +51,7 @@ def test_nothing_is_fetched_before_it_is_needed(script: Script, client: Webex) -
 @pytest.mark.parametrize(
     ("limit", "page_size", "calls"), [(0, None, 0), (1, 3, 1), (3, 3, 1), (4, 3, 2), (99, 3, 3), (2, 50, 1)]
 )
-def test_a_limit_is_kept_with_as_few_calls_as_it_needs(
+def test_a_limit_is_met_with_as_few_calls_as_possible(
     script: Script, client: Webex, limit: int, page_size: int | None, calls: int
 ) -> None:
     script.answer = pages_of(9, 3)
@@ -68,24 +68,24 @@ def test_page_size_is_max_on_the_wire_and_limit_is_not(script: Script, client: W
 @pytest.mark.parametrize(
     "wrong", [{"limit": -1}, {"limit": True}, {"limit": "5"}, {"page_size": 0}, {"page_size": 1.5}]
 )
-def test_numbers_that_make_no_sense_are_refused(client: Webex, wrong: dict[str, int]) -> None:
+def test_invalid_limits_and_page_sizes_are_refused(client: Webex, wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigurationError):
         client.rooms.list(**wrong)
 
 
-def test_filters_that_a_link_lost_are_put_back(script: Script, client: Webex) -> None:
+def test_filters_missing_from_a_next_link_are_restored(script: Script, client: Webex) -> None:
     script.answer = pages_of(4, 2)
     client.rooms.list(team_id="T 1", type="group", page_size=2).to_list()
     assert script.asked[1].query == {"cursor": "2", "teamId": "T 1", "type": "group", "max": "2"}
 
 
-def test_a_null_in_a_link_is_mended(script: Script, client: Webex) -> None:
+def test_a_null_parameter_in_a_next_link_is_repaired(script: Script, client: Webex) -> None:
     script.answer = pages_of(4, 2, lambda cursor: f"/v1/rooms?max=null&cursor={cursor}")
     assert len(client.rooms.list(page_size=2).to_list()) == 4
     assert script.asked[1].query["max"] == "2"
 
 
-def test_a_link_is_otherwise_followed_as_it_is_written(script: Script, client: Webex) -> None:
+def test_a_next_link_is_otherwise_followed_unchanged(script: Script, client: Webex) -> None:
     seen: list[str] = []
     script.answer = pages_of(4, 2, lambda cursor: f"{script.url}/v1/rooms?cursor={cursor}&x=a%2Bb%2Fc&x=two&lost=null")
     with Webex("a-token", emulator_url=script.url) as other:
@@ -95,7 +95,7 @@ def test_a_link_is_otherwise_followed_as_it_is_written(script: Script, client: W
 
 
 @pytest.mark.parametrize("link", ["?cursor=2", "rooms?cursor=2", "/v1/rooms?cursor=2"])
-def test_a_relative_link_is_read_from_where_it_came(script: Script, client: Webex, link: str) -> None:
+def test_a_relative_next_link_is_resolved_against_its_page(script: Script, client: Webex, link: str) -> None:
     script.answer = lambda asked: Said(
         body={"items": [{"id": asked.query.get("cursor", "0")}]},
         headers={} if "cursor" in asked.query else {"link": f"<{link}>; rel=next"},
@@ -117,7 +117,7 @@ def test_a_relative_link_is_read_from_where_it_came(script: Script, client: Webe
         "javascript:alert(1)",
     ],
 )
-def test_a_link_that_leaves_the_cloud_is_not_followed(script: Script, client: Webex, link: str) -> None:
+def test_a_next_link_to_a_foreign_host_is_not_followed(script: Script, client: Webex, link: str) -> None:
     script.answer = lambda asked: Said(body={"items": []}, headers={"link": f'<{link}>; rel="next"'})
     with pytest.raises(RedirectError):
         client.rooms.list().to_list()
@@ -125,13 +125,13 @@ def test_a_link_that_leaves_the_cloud_is_not_followed(script: Script, client: We
 
 
 @pytest.mark.parametrize("link", ["https://[broken/v1", "http://127.0.0.1:port/v1", "\\\\evil.example"])
-def test_a_link_that_is_no_url_is_an_error_of_ours(script: Script, client: Webex, link: str) -> None:
+def test_an_invalid_next_link_is_a_webex_error(script: Script, client: Webex, link: str) -> None:
     script.answer = lambda asked: Said(body={"items": []}, headers={"link": f'<{link}>; rel="next"'})
     with pytest.raises(WebexError):
         client.rooms.list().to_list()
 
 
-def test_pages_that_lead_in_a_circle_are_left(script: Script, client: Webex) -> None:
+def test_a_cycle_of_next_links_ends(script: Script, client: Webex) -> None:
     circle = {"link": '</v1/rooms?cursor=1>; rel="next"'}
     script.answer = lambda asked: Said(body={"items": []}, headers=circle if len(script.asked) < 9 else {})
     with pytest.raises(DecodeError, match="circle"):
@@ -139,7 +139,7 @@ def test_pages_that_lead_in_a_circle_are_left(script: Script, client: Webex) -> 
     assert len(script.asked) == 2
 
 
-def test_a_list_can_be_walked_twice_and_page_by_page(script: Script, client: Webex) -> None:
+def test_a_list_can_be_iterated_twice_and_by_page(script: Script, client: Webex) -> None:
     script.answer = pages_of(5, 2)
     listed = client.rooms.list()
     assert len(list(listed)) == len(list(listed)) == 5
@@ -147,7 +147,7 @@ def test_a_list_can_be_walked_twice_and_page_by_page(script: Script, client: Web
     assert [room.id for room in listed.first_page()] == ["0", "1"]
 
 
-def test_a_page_that_is_no_page_is_a_decode_error(script: Script, client: Webex) -> None:
+def test_a_malformed_page_is_a_decode_error(script: Script, client: Webex) -> None:
     for body in (b"", b"[]", b"<html>", b'{"items": 5}'):
         script.answer = lambda asked, body=body: Said(body=body)  # type: ignore[misc]  # bound for this round
         with pytest.raises(DecodeError):

@@ -15,7 +15,7 @@ MOST = 7439
 prose = st.text(alphabet=st.sampled_from("ab \né😀\u200d👩."), max_size=900)
 
 
-def test_what_fits_exactly_is_one_message() -> None:
+def test_text_of_exactly_the_limit_is_one_message() -> None:
     assert split_markdown("x" * MOST) == ["x" * MOST]
     assert split_markdown("") == [""]
 
@@ -31,21 +31,19 @@ def test_bytes_are_counted_and_not_characters() -> None:
 
 
 @given(prose, st.integers(64, 200))
-def test_parts_of_prose_join_to_the_very_same_text(text: str, most: int) -> None:
+def test_parts_of_prose_join_to_the_original_text(text: str, most: int) -> None:
     parts = split_markdown(text, most)
     assert "".join(parts) == text
     assert all(len(part.encode()) <= most for part in parts)
 
 
 @given(st.text(alphabet=st.sampled_from("ab \n`~é😀"), max_size=900), st.integers(64, 200))
-def test_no_part_is_ever_too_long_whatever_the_fences(text: str, most: int) -> None:
+def test_no_part_exceeds_the_limit_with_any_fences(text: str, most: int) -> None:
     assert all(len(part.encode()) <= most for part in split_markdown(text, most))
 
 
 @given(prose, st.lists(st.text(alphabet="abc é", min_size=1, max_size=30), min_size=1, max_size=30), prose)
-def test_each_part_closes_the_fences_that_it_opens_and_no_code_is_lost(
-    before: str, code: list[str], after: str
-) -> None:
+def test_each_part_closes_its_fences_and_keeps_all_code(before: str, code: list[str], after: str) -> None:
     text = f"{before}\n```python\n" + "\n".join(code) + f"\n```\n{after}"
     parts = split_markdown(text, 200)
     kept: list[str] = []
@@ -64,7 +62,7 @@ def test_a_code_block_that_fits_is_not_divided() -> None:
     assert any(block in part for part in split_markdown(text, 150))
 
 
-def test_a_joined_emoji_stays_whole() -> None:
+def test_a_joined_emoji_is_not_split() -> None:
     family = "👩\u200d👩\u200d👧"
     parts = split_markdown("x" * 50 + family + "y" * 60, 64)
     assert any(family in part for part in parts)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.auth.conftest import Start, outcome
+from tests.auth.conftest import ROOT, Start, outcome
 from webex import Integration, ReauthorizationRequiredError
 from webex.storage import SQLiteStorage
 
@@ -36,7 +39,7 @@ def test_eight_processes_with_25_calls_each_refresh_once(cloud: Cloud, start: St
 
 @pytest.mark.parametrize("rotation", ["off", "grace"])
 @pytest.mark.parametrize("moment", ["before the cloud acts", "between answer and save"])
-def test_a_worker_that_is_killed_in_mid_refresh_is_not_noticed(
+def test_a_worker_killed_during_a_refresh_does_not_affect_others(
     cloud: Cloud, start: Start, rotation: str, moment: str
 ) -> None:
     cloud.set(rotation=rotation)
@@ -52,7 +55,7 @@ def test_a_worker_that_is_killed_in_mid_refresh_is_not_noticed(
     assert [outcome(worker) for worker in others] == [["ok"] * 5] * 2
 
 
-def test_with_strict_rotation_a_kill_between_answer_and_save_asks_for_a_new_login(
+def test_kill_before_save_with_strict_rotation_requires_a_new_login(
     cloud: Cloud, start: Start, database: str, expired: str
 ) -> None:
     cloud.set(rotation="strict")
@@ -71,7 +74,7 @@ def test_with_strict_rotation_a_kill_between_answer_and_save_asks_for_a_new_logi
     assert caught.value.reason == "outcome_unknown"
 
 
-def test_with_strict_rotation_a_kill_before_the_cloud_acts_is_not_noticed(cloud: Cloud, start: Start) -> None:
+def test_kill_before_processing_with_strict_rotation_has_no_effect(cloud: Cloud, start: Start) -> None:
     cloud.set(rotation="strict")
     cloud.faults.add("*", grant_type="refresh_token", count=1, latency=30.0)
     victim = start("async", 1)
@@ -97,3 +100,43 @@ def test_a_lease_holder_that_is_paused_overwrites_nothing(
     assert outcome(paused) == ["ok"]
     with Integration(storage=SQLiteStorage(database)) as integration:
         assert integration.user(expired).get_user_token() == newest
+
+
+@pytest.mark.parametrize("rotation", ["off", "strict"])
+@pytest.mark.parametrize("style", ["blocking", "async"])
+def test_lease_holder_paused_past_its_deadline_saves_the_response(
+    cloud: Cloud, start: Start, style: str, rotation: str
+) -> None:
+    cloud.set(rotation=rotation)
+    cloud.faults.add("*", grant_type="refresh_token", count=1, latency=0.5, after_processing=True)
+    paused = start(style, 3)
+    wait_for_refresh_request(cloud)
+    os.kill(paused.pid, signal.SIGSTOP)
+    try:
+        time.sleep(4.0)  # the answer arrives, the deadline of 2 s and the lease of 3 s go by
+    finally:
+        os.kill(paused.pid, signal.SIGCONT)
+    assert outcome(paused) == ["ok"] * 3
+    assert outcome(start("blocking", 2)) == ["ok"] * 2
+    assert cloud.requests.count(grant_type="refresh_token") == 1
+
+
+@pytest.mark.parametrize("style", ["blocking", "async"])
+def test_process_with_a_full_disk_saves_before_another_refreshes(
+    cloud: Cloud, start: Start, database: str, expired: str, style: str, tmp_path: Path
+) -> None:
+    cloud.set(rotation="strict")  # a second refresh with the old token would end every token
+    room = tmp_path / "room"
+    arguments = [sys.executable, "-m", "tests.auth.unsaved_worker", database, expired, style, str(room)]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as full:
+        try:
+            assert full.stdout is not None
+            assert full.stdout.readline() == "unsaved\n"
+            other = start("async", 3)
+            room.touch()
+            assert full.stdout.readline() == "saved\n"
+            assert full.wait(60) == 0
+        finally:
+            full.kill()
+    assert outcome(other) == ["ok"] * 3
+    assert cloud.requests.count(grant_type="refresh_token") == 1

@@ -1,13 +1,15 @@
 """A worker process of an app: makes calls for one user, and says how each went. Run as `python -m tests.auth.worker`.
 
-Arguments: database, user key, style (`blocking` or `async`), how many calls at once. The environment names the
-emulator. Prints one line of JSON.
+Arguments: database (the path of an SQLite file, or a storage as `pickled` gives it), user key, style (`blocking` or
+`async`), how many calls at once. The environment names the emulator. Prints one line of JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import pickle
 import sys
 import threading
 from typing import Any
@@ -18,9 +20,20 @@ from webex.storage import SQLiteStorage
 SETTINGS: dict[str, Any] = {"lease_ttl": 3.0, "refresh_deadline": 2.0, "credential_max_age": 0}
 
 
+def pickled(storage: object) -> str:
+    """A storage as an argument of this program."""
+    return "pickle:" + base64.b64encode(pickle.dumps(storage)).decode()
+
+
+def opened(database: str) -> Any:
+    if database.startswith("pickle:"):
+        return pickle.loads(base64.b64decode(database.removeprefix("pickle:")))
+    return SQLiteStorage(database)
+
+
 def blocking(database: str, key: str, calls: int) -> list[str]:
     outcomes: list[str] = []
-    with Integration(storage=SQLiteStorage(database), **SETTINGS) as integration:
+    with Integration(storage=opened(database), **SETTINGS) as integration:
 
         def call() -> None:
             try:
@@ -38,7 +51,7 @@ def blocking(database: str, key: str, calls: int) -> list[str]:
 
 
 async def event_loop(database: str, key: str, calls: int) -> list[str]:
-    async with AsyncIntegration(storage=SQLiteStorage(database), **SETTINGS) as integration:
+    async with AsyncIntegration(storage=opened(database), **SETTINGS) as integration:
 
         async def call() -> str:
             try:

@@ -19,7 +19,7 @@ def load(arguments: dict[str, Any] | None = None, mapping: dict[str, Any] | None
     return load_config(arguments or {}, mapping or {}, environ=environ)[0]
 
 
-def test_arguments_override_variables_and_webex_variables_override_ciscospark_ones() -> None:
+def test_arguments_override_webex_and_ciscospark_variables() -> None:
     config = load(
         {"redirect_uri": "https://app.example.com/cb"},
         WEBEX_CLIENT_ID="new",
@@ -34,7 +34,7 @@ def test_arguments_override_variables_and_webex_variables_override_ciscospark_on
 
 
 @pytest.mark.parametrize("style", ["snake", "camel"])
-def test_the_nested_mapping_of_the_node_guide_is_read_in_both_spellings(style: str) -> None:
+def test_nested_node_mapping_is_read_in_both_spellings(style: str) -> None:
     names = {"client_id": "clientId", "client_secret": "clientSecret", "redirect_uri": "redirectUri"}
     values = {
         "client_id": "CID",
@@ -48,7 +48,7 @@ def test_the_nested_mapping_of_the_node_guide_is_read_in_both_spellings(style: s
     assert "storage" in rest
 
 
-def test_the_authorization_string_of_the_portal_names_client_redirect_and_scope() -> None:
+def test_authorization_string_gives_client_id_redirect_uri_and_scope() -> None:
     config = load({"authorization_string": PORTAL, "client_secret": "S"})
     assert config.client_id == "CID"
     assert config.redirect_uri == "http://localhost:8000"
@@ -56,18 +56,18 @@ def test_the_authorization_string_of_the_portal_names_client_redirect_and_scope(
     assert config.authorize_url == "https://webexapis.com/v1/authorize"
 
 
-def test_an_authorization_string_that_contradicts_an_argument_is_refused() -> None:
+def test_an_authorization_string_contradicting_an_argument_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="client_id"):
         load({"authorization_string": PORTAL, "client_id": "OTHER"})
 
 
 @pytest.mark.parametrize("text", ["nonsense", "https://webexapis.com/v1/authorize", "?client_id=x"])
-def test_an_authorization_string_that_is_none_says_what_it_must_be(text: str) -> None:
+def test_an_invalid_authorization_string_is_explained(text: str) -> None:
     with pytest.raises(ConfigurationError, match="developer portal"):
         load({"authorization_string": text})
 
 
-def test_argument_and_mapping_are_one_level_and_may_not_contradict() -> None:
+def test_contradicting_argument_and_mapping_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="given twice"):
         load({"client_id": "a"}, {"credentials": {"client_id": "b"}})
     assert load({"client_id": "a"}, {"credentials": {"clientId": "a"}}).client_id == "a"
@@ -79,7 +79,7 @@ def test_contradicting_secrets_are_not_printed() -> None:
     assert "hush" not in str(caught.value)
 
 
-def test_a_secret_of_the_environment_is_not_used_for_another_client_id() -> None:
+def test_an_environment_secret_is_not_used_for_another_client_id() -> None:
     config = load({"client_id": "mine"}, WEBEX_CLIENT_ID="theirs", WEBEX_CLIENT_SECRET="hush")
     assert config.client_secret is None
     with pytest.raises(ConfigurationError, match="in one place"):
@@ -92,7 +92,7 @@ def test_a_secret_given_without_its_client_id_is_refused() -> None:
         load({"client_secret": "hush"}, WEBEX_CLIENT_ID="theirs")
 
 
-def test_a_missing_setting_says_where_it_was_looked_for_and_how_to_set_it() -> None:
+def test_a_missing_setting_error_says_how_to_set_it() -> None:
     with pytest.raises(ConfigurationError, match=r"client_id is not set.*WEBEX_CLIENT_ID.*Pass client_id="):
         load().require("client_id")
 
@@ -134,14 +134,14 @@ def test_wrong_settings_are_refused_with_their_name(
         load(arguments, mapping)
 
 
-def test_the_emulator_setting_moves_every_service_url() -> None:
+def test_the_emulator_setting_replaces_every_service_url() -> None:
     config = load(WEBEX_EMULATOR_URL="http://127.0.0.1:8800/")
     urls = [value for name in Config.__slots__ if name.endswith("_url") and (value := getattr(config, name))]
     assert all(url.startswith("http://127.0.0.1:8800") for url in [*urls, *config.service_urls.values()])
     assert config.allowed_domains == ()
 
 
-def test_an_emulator_elsewhere_has_to_be_allowed_by_name() -> None:
+def test_a_remote_emulator_must_be_allowed_explicitly() -> None:
     with pytest.raises(ConfigurationError, match="emulator_hosts"):
         load({"emulator_url": "http://emulator:8800"})
     assert load({"emulator_url": "http://emulator:8800", "emulator_hosts": ["emulator"]}).token_url.startswith(
@@ -149,7 +149,7 @@ def test_an_emulator_elsewhere_has_to_be_allowed_by_name() -> None:
     )
 
 
-def test_the_government_cloud_moves_every_service_url() -> None:
+def test_the_government_cloud_replaces_every_service_url() -> None:
     config = load({"environment": "fedramp"})
     assert config.service_urls["hydra"] == "https://api-usgov.webex.com/v1"
     assert config.service_urls["u2c"] == "https://u2c.gov.ciscospark.com/u2c/api/v1"
@@ -162,7 +162,7 @@ def test_secrets_are_not_in_the_repr() -> None:
     assert "hush" not in repr(config)
 
 
-def test_a_config_is_frozen_and_replace_checks_again() -> None:
+def test_a_config_is_frozen_and_replace_validates() -> None:
     config = load({"client_id": "x"})
     with pytest.raises(AttributeError):
         config.client_id = "y"  # type: ignore[misc]  # the point of the test

@@ -70,7 +70,7 @@ def test_people_and_organizations_belong_to_no_cluster(kind: str) -> None:
     st.uuids(),
     st.sampled_from(["us", CLUSTER]),
 )
-def test_an_id_comes_back_as_it_was_padded_or_not(kind: str, uuid: Any, cluster: str) -> None:
+def test_an_id_round_trips_with_or_without_padding(kind: str, uuid: Any, cluster: str) -> None:
     inner = f"{uuid}:{ROOM}" if kind == "MEMBERSHIP" else str(uuid)
     public = to_hydra_id(kind, inner, cluster=cluster)
     assert not set(public) & set("+/=")
@@ -82,13 +82,13 @@ def test_an_id_comes_back_as_it_was_padded_or_not(kind: str, uuid: Any, cluster:
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", UUID, "Y2lzY29zcGFyazovL3Vz", "Y2lzY29zcGFyazovL3VzL1JPT00v", "ü"])
-def test_what_is_no_public_id_is_told(text: str) -> None:
+def test_an_invalid_public_id_is_refused(text: str) -> None:
     assert not is_hydra_id(text)
     with pytest.raises(ValueError, match="not a Webex id"):
         parse_id(text)
 
 
-def test_a_person_has_one_key_however_named() -> None:
+def test_a_person_has_one_key_for_every_spelling() -> None:
     assert person_uuid(UUID.upper()) == person_uuid(to_hydra_id("PEOPLE", UUID)) == UUID
     assert person_uuid("my-own-key") == "my-own-key"
     assert is_uuid(UUID.upper())

@@ -47,14 +47,14 @@ def test_links_are_those_of_the_js_sdk(catalog: Catalog) -> None:
     assert dict(catalog.links) == {service: url.rstrip("/") for service, url in HOSTMAP["default_url"].items()}
 
 
-def test_a_failed_host_is_passed_over(catalog: Catalog) -> None:
+def test_a_failed_host_is_skipped(catalog: Catalog) -> None:
     recorded = HOSTMAP["after_marking_a_host_failed"]
     assert catalog.url_of("conversation") == recorded["before"]
     catalog.mark_failed(recorded["before"] + "/conversations/x")
     assert catalog.url_of("conversation") == recorded["after"]
 
 
-def test_when_all_hosts_have_failed_all_are_tried_again(catalog: Catalog) -> None:
+def test_all_hosts_are_retried_after_all_failed(catalog: Catalog) -> None:
     recorded = HOSTMAP["after_marking_a_host_failed"]
     for name in ("before", "after"):
         catalog.mark_failed(recorded[name])
@@ -62,14 +62,14 @@ def test_when_all_hosts_have_failed_all_are_tried_again(catalog: Catalog) -> Non
     assert catalog.url_of("conversation") == recorded["before"]
 
 
-def test_a_failed_host_without_another_stays(catalog: Catalog) -> None:
+def test_the_only_host_is_kept_after_a_failure(catalog: Catalog) -> None:
     for _ in range(2):
         catalog.mark_failed(catalog.url_of("encryption"))
     assert catalog.url_of("encryption") == HOSTMAP["default_url"]["encryption"]
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "https://[", "https://h:99999/", "/relative"])
-def test_what_is_no_url_harms_nothing(catalog: Catalog, url: str) -> None:
+def test_an_invalid_url_is_ignored(catalog: Catalog, url: str) -> None:
     catalog.mark_failed(url)
     assert catalog.cluster_of(url) == "us"
 
@@ -97,7 +97,7 @@ def test_a_port_is_kept() -> None:
     assert with_port.cluster_of("http://a.example.com:8443/x") == "us"
 
 
-def test_a_missing_service_is_told_by_its_name(catalog: Catalog) -> None:
+def test_a_missing_service_is_named(catalog: Catalog) -> None:
     with pytest.raises(ConfigurationError, match="nosuchservice"):
         catalog.url_of("nosuchservice")
 
@@ -121,12 +121,12 @@ def test_clusters_of_urls_are_those_of_the_js_sdk(catalog: Catalog) -> None:
         ("::", "us"),
     ],
 )
-def test_clusters_as_public_ids_write_them(cluster_id: str, cluster: str) -> None:
+def test_cluster_names_of_public_ids(cluster_id: str, cluster: str) -> None:
     assert public_cluster(cluster_id) == cluster
 
 
 @pytest.mark.parametrize("answer", [None, [], "text", {}, {"serviceLinks": []}, {"serviceLinks": None}])
-def test_what_is_no_catalog_is_told(answer: Any) -> None:
+def test_an_invalid_catalog_is_a_decode_error(answer: Any) -> None:
     with pytest.raises(DecodeError):
         Catalog.from_hostmap(answer)
 
@@ -134,16 +134,16 @@ def test_what_is_no_catalog_is_told(answer: Any) -> None:
 @pytest.mark.parametrize(
     "entries", [None, 5, "text", {}, [None], [{}], [{"host": None}], [{"host": 5}], [{"host": "b.example.com"}]]
 )
-def test_a_broken_host_list_leaves_the_link(entries: Any) -> None:
+def test_a_malformed_host_list_keeps_the_link(entries: Any) -> None:
     answer = {"serviceLinks": {"wdm": "https://a.example.com/wdm"}, "hostCatalog": {"a.example.com": entries}}
     assert Catalog.from_hostmap(answer).url_of("wdm") == "https://a.example.com/wdm"
 
 
-def test_an_id_that_is_no_text_names_no_cluster() -> None:
+def test_a_non_text_host_id_has_no_cluster() -> None:
     assert one_service(host("a.example.com", 1, None)).cluster_of("https://a.example.com/x") == "us"
 
 
-def test_a_link_that_is_no_url_is_left_out() -> None:
+def test_an_invalid_service_link_is_left_out() -> None:
     answer = {"serviceLinks": {"a": "https://[", "b": None, "c": "https://c.example.com/", "d": ""}}
     assert dict(Catalog.from_hostmap(answer).links) == {"c": "https://c.example.com"}
 
@@ -191,7 +191,7 @@ class Pipeline:
         return self.body
 
 
-def test_a_persons_catalog_is_asked_for_with_the_token() -> None:
+def test_a_persons_catalog_is_requested_with_the_token() -> None:
     pipeline: Any = Pipeline()
     tokens: Any = object()
     catalog = asyncio.run(fetch_catalog(pipeline, tokens))
@@ -210,7 +210,7 @@ def test_a_persons_catalog_is_asked_for_with_the_token() -> None:
         ({}, {"mode": "DEFAULT_BY_PROXIMITY"}),
     ],
 )
-def test_the_limited_catalog_is_asked_for_without_a_token(given: dict[str, str], selector: dict[str, str]) -> None:
+def test_the_limited_catalog_is_requested_without_a_token(given: dict[str, str], selector: dict[str, str]) -> None:
     pipeline: Any = Pipeline()
     asyncio.run(fetch_limited_catalog(pipeline, **given))
     assert pipeline.request.url == "/limited/catalog"
@@ -219,7 +219,7 @@ def test_the_limited_catalog_is_asked_for_without_a_token(given: dict[str, str],
     assert pipeline.tokens is None
 
 
-def test_the_limited_catalog_takes_one_selector() -> None:
+def test_the_limited_catalog_requires_one_selector() -> None:
     pipeline: Any = Pipeline()
     with pytest.raises(ConfigurationError):
         asyncio.run(fetch_limited_catalog(pipeline, user_id="u", org_id="o"))
@@ -227,7 +227,7 @@ def test_the_limited_catalog_takes_one_selector() -> None:
 
 
 @pytest.mark.parametrize(("body", "region"), [({"countryCode": "CH"}, {"countryCode": "CH"}), ([], {}), (None, {})])
-def test_the_region_is_asked_for_without_a_token(body: Any, region: dict[str, str]) -> None:
+def test_the_region_is_requested_without_a_token(body: Any, region: dict[str, str]) -> None:
     pipeline: Any = Pipeline(body)
     assert asyncio.run(fetch_region(pipeline)) == region
     assert pipeline.request.auth == "none"

@@ -60,7 +60,7 @@ def test_look_alikes_receive_none(url: str) -> None:
     assert not services().may_receive_token(url)
 
 
-def test_with_an_emulator_tokens_go_to_it_and_nowhere_else() -> None:
+def test_an_emulator_is_the_only_host_that_gets_tokens() -> None:
     policy = services(emulator_url="http://127.0.0.1:8800")
     assert policy.may_receive_token("http://127.0.0.1:8800/v1/people/me")
     assert not policy.may_receive_token("http://127.0.0.1:8801/v1/people/me")
@@ -81,7 +81,7 @@ def test_further_domains_can_be_allowed() -> None:
     assert not policy.may_receive_token("https://notwxcc-us1.cisco.com/x")
 
 
-def test_services_have_urls_and_an_unknown_one_says_how_to_name_it() -> None:
+def test_services_have_urls_and_an_unknown_one_is_explained() -> None:
     assert asyncio.run(services().url_of("hydra")) == "https://webexapis.com/v1"
     assert (
         asyncio.run(services(service_urls={"wdm": "https://wdm-a.wbx2.com/x/"}).url_of("wdm"))

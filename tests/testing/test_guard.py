@@ -14,7 +14,7 @@ from webex.runtime.protocol import WireRequest
 from webex.testing import NetworkLeftError, stay_on_loopback
 
 
-def test_what_is_swallowed_fails_at_the_end_of_the_block() -> None:
+def test_a_swallowed_error_fails_at_the_end_of_the_block() -> None:
     with (
         pytest.raises(NetworkLeftError, match=r"look up example\.com"),
         stay_on_loopback(),
@@ -24,19 +24,19 @@ def test_what_is_swallowed_fails_at_the_end_of_the_block() -> None:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "::ffff:192.0.2.1", "10.0.0.1", "127.0.0.1.example.com"])
-def test_other_machines_are_out_of_reach(host: str) -> None:
+def test_other_machines_are_unreachable(host: str) -> None:
     with pytest.raises(NetworkLeftError), stay_on_loopback():
         socket.create_connection((host, 80), timeout=1)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9"])
-def test_this_machine_is_within_reach(host: str) -> None:
+def test_this_machine_is_reachable(host: str) -> None:
     with stay_on_loopback() as guard, socket.create_server(("", 0)) as server:
         socket.create_connection((host, server.getsockname()[1])).close()
     assert guard.attempts == []
 
 
-def test_unix_sockets_are_within_reach(tmp_path: Path) -> None:
+def test_unix_sockets_are_reachable(tmp_path: Path) -> None:
     with stay_on_loopback(), socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
         server.bind(str(tmp_path / "s"))
         server.listen()

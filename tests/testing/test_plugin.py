@@ -76,7 +76,7 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_the_fixtures_work_and_the_guard_fails_what_leaves(tmp_path: Path) -> None:
+def test_the_fixtures_work_and_the_guard_blocks_outside_connections(tmp_path: Path) -> None:
     output = run(tmp_path)
     for name in ("a_cloud", "its_settings", "the_environment", "inside", "allowed", "without_a_guard"):
         assert f"PASSED test_it.py::test_{name}" in output, output

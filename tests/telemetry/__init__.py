@@ -1,0 +1,1 @@
+"""What the SDK tells of itself."""
