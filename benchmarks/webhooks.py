@@ -41,6 +41,7 @@ class Report:
     duplicates: int = 0  # of these, repetitions of one that was answered
     forged: int = 0
     forged_refused: int = 0
+    forged_without_answer: int = 0  # the worker was killed with it in hand; it is not repeated
     without_answer: int = 0  # the worker was killed, and the delivery was repeated
     given_up: int = 0  # deliveries that no try brought to a worker: nothing was promised of them
     handled: int = 0
@@ -159,11 +160,12 @@ def _judge(crew: Workers, cloud: Cloud, report: Report) -> None:
     report.deliveries = len(attempts)
     report.forged = sum(attempt.forged for attempt in attempts)
     report.forged_refused = sum(attempt.forged and attempt.status == 401 for attempt in attempts)
+    report.forged_without_answer = sum(attempt.forged and attempt.status == 0 for attempt in attempts)
     report.without_answer = sum(attempt.status == 0 for attempt in attempts)
     taken = sum(attempt.succeeded for attempt in attempts)
     report.duplicates = taken - len({attempt.body for attempt in attempts if attempt.succeeded})
-    if any(attempt.forged and attempt.succeeded for attempt in attempts):
-        report.wrong.append("a forged delivery was taken")
+    if report.forged_refused + report.forged_without_answer < report.forged:
+        report.wrong.append("a forged delivery was answered with something other than 401")
     times = sorted(attempt.seconds * 1000 for attempt in attempts if attempt.succeeded)
     report.answer_p50_ms = round(statistics.median(times), 1)
     report.answer_p99_ms = round(times[int(len(times) * 0.99)], 1)

@@ -213,7 +213,7 @@ class MariaDBServer:
             try:
                 with pymysql.connect(host="127.0.0.1", port=self.port, user="root").cursor() as cursor:
                     cursor.execute("CREATE DATABASE IF NOT EXISTS test")
-            except pymysql.err.OperationalError:
+            except pymysql.OperationalError:
                 return False
             return True
 

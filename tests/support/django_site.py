@@ -7,6 +7,9 @@ and `use_database` points one of the other aliases to a database of the test's o
 from __future__ import annotations
 
 import contextlib
+import importlib
+import pkgutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +28,7 @@ def set_up() -> None:
     if settings.configured:
         return
     with contextlib.suppress(ModuleNotFoundError):
-        import pymysql
-
-        pymysql.install_as_MySQLdb()
+        _let_django_use_pymysql()
     settings.configure(
         SECRET_KEY="only-for-the-tests-of-this-project",
         ALLOWED_HOSTS=["*"],
@@ -54,6 +55,19 @@ def set_up() -> None:
     )
     django.setup()
     call_command("migrate", verbosity=0)
+
+
+def _let_django_use_pymysql() -> None:
+    """Give PyMySQL and each of its modules the name that Django imports.
+
+    `install_as_MySQLdb` names the package only: Django's import of `MySQLdb.converters` would then load modules a
+    second time and put them into the package, and an `except pymysql.err.OperationalError` would catch nothing.
+    """
+    import pymysql
+
+    pymysql.install_as_MySQLdb()
+    for module in pkgutil.walk_packages(pymysql.__path__, "pymysql."):
+        sys.modules[module.name.replace("pymysql", "MySQLdb", 1)] = importlib.import_module(module.name)
 
 
 def use_database(alias: str, database: dict[str, Any]) -> None:

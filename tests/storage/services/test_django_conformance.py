@@ -74,3 +74,12 @@ def test_names_equal_under_a_collation_are_distinct(place: dict[str, Any]) -> No
         assert storage.bind(name).get(name) == name
     assert storage.namespaces() == sorted(names)
     storage.close()
+
+
+def test_import_of_the_mysql_backend_loads_no_module_of_pymysql_again() -> None:
+    import importlib
+
+    import pymysql
+
+    importlib.import_module("django.db.backends.mysql.base")
+    assert pymysql.err.OperationalError is pymysql.OperationalError
