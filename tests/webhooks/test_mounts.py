@@ -15,6 +15,8 @@ import urllib3
 from aiohttp import web
 from fastapi import FastAPI
 from flask import Flask
+from litestar import Litestar
+from litestar.config.csrf import CSRFConfig
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -26,6 +28,7 @@ from webex.webhooks import WebhookReceiver
 from webex.webhooks import aiohttp as for_aiohttp
 from webex.webhooks import fastapi as for_fastapi
 from webex.webhooks import flask as for_flask
+from webex.webhooks.litestar import WebhookPlugin
 
 PATH = "/hooks/webex"
 Make = Callable[[WebhookReceiver[Any]], Any]
@@ -105,6 +108,10 @@ def installed_in_aiohttp(hooks: WebhookReceiver[Any]) -> Any:
     return app
 
 
+def plugged_into_litestar(hooks: WebhookReceiver[Any]) -> Any:
+    return Litestar(plugins=[WebhookPlugin(hooks, PATH)], csrf_config=CSRFConfig(secret="a secret of the CSRF tokens"))
+
+
 def routed_in_django(hooks: WebhookReceiver[Any]) -> Any:
     import django
     from django.conf import settings
@@ -154,6 +161,8 @@ def routed_in_django(hooks: WebhookReceiver[Any]) -> Any:
         pytest.param(Webex, lambda hooks: hooks.asgi, served_by_asgi, id="asgi-blocking"),
         pytest.param(AsyncWebex, mounted_in_starlette, served_by_asgi, id="starlette"),
         pytest.param(AsyncWebex, installed_in_fastapi, served_by_asgi, id="fastapi"),
+        pytest.param(AsyncWebex, plugged_into_litestar, served_by_asgi, id="litestar"),
+        pytest.param(Webex, plugged_into_litestar, served_by_asgi, id="litestar-blocking"),
         pytest.param(Webex, lambda hooks: hooks.wsgi, served_by_wsgi, id="wsgi"),
         pytest.param(Webex, installed_in_flask, served_by_wsgi, id="flask"),
         pytest.param(Webex, routed_in_django, served_by_wsgi, id="django"),
