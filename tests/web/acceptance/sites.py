@@ -78,6 +78,12 @@ SERVERS: dict[str, Server] = {
     },
     "gunicorn-sync": Server(lambda python, module, port: _gunicorn(python, module, port, "sync", "--workers", "3")),
     "gunicorn-gevent": Server(lambda python, module, port: _gunicorn(python, module, port, "gevent", "--workers", "2")),
+    "gunicorn-uvicorn": Server(
+        lambda python, module, port: _gunicorn(
+            *(python, module, port, "uvicorn_worker.UvicornWorker"),
+            *("--workers", "2", "--forwarded-allow-ips", "192.0.2.1"),
+        )
+    ),
     "waitress": Server(
         lambda python, module, port: [
             *(python, "-m", "waitress", f"--listen=127.0.0.1:{port}", "--threads=8", f"{module}:application")

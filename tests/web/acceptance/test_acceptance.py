@@ -37,6 +37,7 @@ WITH_SERVERS = [
     *((app, "hypercorn") for app in ASGI_APPS),
     *((app, server) for app in WSGI_APPS for server in ("gunicorn-sync", "gunicorn-gevent", "waitress")),
     ("django_site", "runserver"),
+    *((app, "gunicorn-uvicorn") for app in ("fastapi_app", "django_asgi")),
 ]
 PAIRS = [
     *(pytest.param(pair, id="-".join(pair)) for pair in OFFLINE),
