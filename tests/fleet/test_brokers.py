@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aio_pika
@@ -17,10 +18,17 @@ import pytest
 import redis.asyncio
 
 from tests.fleet.test_envelope import made
-from tests.realtime.helpers import run
+from tests.realtime.helpers import client_of, run, until
+from tests.realtime.test_hub import APP
 from tests.support.services import need
+from webex import AsyncIntegration
+from webex.bots import Bot, Context, allow
+from webex.emulator.accounts import BOT_TOKEN
+from webex.emulator.cloud import Cloud
+from webex.errors import ConfigurationError
 from webex.fleet import (
     BrokerEvents,
+    Fleet,
     NatsPublisher,
     RabbitPublisher,
     RedisStreamPublisher,
@@ -29,6 +37,7 @@ from webex.fleet import (
     rabbit_events,
     redis_events,
 )
+from webex.storage import MemoryStorage, SQLiteStorage
 
 pytestmark = pytest.mark.services
 
@@ -209,5 +218,60 @@ def test_publisher_goes_on_after_its_connection_was_cut(kind: str) -> None:
             await publisher.aclose()
             async with broker.events() as events:
                 assert {(await anext(events)).data.text for _ in range(12)} == {str(of) for of in range(12)}
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", BROKERS)
+def test_bot_answers_what_a_fleet_has_published_and_a_killed_one_had_in_hand(
+    kind: str, webex_cloud: Cloud, tmp_path: Path
+) -> None:
+    begun, said = asyncio.Event(), []
+
+    def bot_that(hangs: bool) -> Bot:
+        bot = Bot(
+            BOT_TOKEN, storage=MemoryStorage(), allow=allow.everyone(), settings={"emulator_url": webex_cloud.url}
+        )
+
+        @bot.command("say")
+        async def say(ctx: Context, number: int) -> str:
+            begun.set()
+            if hangs:
+                await asyncio.Event().wait()
+            said.append((number, ctx.redelivered, ctx.happening.door))
+            return f"said {number}"
+
+        return bot
+
+    async def main() -> None:
+        storage = SQLiteStorage(tmp_path / "s.db")
+        wait = {} if kind == "rabbitmq" else {"ack_wait": 0.5}
+        async with (
+            broker_of(kind) as broker,
+            AsyncIntegration(**APP, emulator_url=webex_cloud.url, storage=storage) as integration,
+            client_of(webex_cloud) as alice,
+        ):
+            await integration.bot(BOT_TOKEN).people.me()  # which stores it
+            async with Fleet(integration, publisher=broker.publisher(), shards=4, lease=2.0, poll=0.05) as fleet:
+                await until(lambda: fleet.users == ["bot"] and not fleet.health.connecting)
+                await alice.messages.create(to_person_email="bot@example.com", text="say 1")
+                await until(lambda: fleet.counts.delivered)  # so that the stream or queue is there
+                killed, bot = bot_that(hangs=True), bot_that(hangs=False)
+                async with broker.events(**wait) as events:
+                    with pytest.raises(ConfigurationError, match="manual"):
+                        await bot.consume(events)
+                async with broker.events(ack="manual", **wait) as events:
+                    consuming = asyncio.create_task(killed.consume(events))
+                    await begun.wait()
+                    await killed.stop(0.0)
+                    await consuming
+                async with broker.events(ack="manual", **wait) as events:
+                    consuming = asyncio.create_task(bot.consume(events))
+                    await until(lambda: bot.health.handled)
+                    assert said == [(1, True, "handle")]
+                    await bot.stop()
+                    await consuming
+                await killed.aclose()
+                await bot.aclose()
 
     run(main())

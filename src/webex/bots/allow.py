@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -139,10 +138,10 @@ class _Members:
         self._known: dict[str, tuple[float, int, list[Any]]] = {}
 
     async def of(self, ctx: Context, room_id: str) -> list[Any]:
-        now, changes = time.monotonic(), ctx.bot.membership_changes(room_id)
+        now, changes = ctx.bot.now(), ctx.bot.membership_changes(room_id)
         room = comparable_id(room_id)
         known = self._known.get(room)
-        if known is not None and now - known[0] < _FRESH and known[1] == changes:
+        if known is not None and 0 <= now - known[0] < _FRESH and known[1] == changes:
             return known[2]
         found: list[Model] = [each async for each in ctx.async_client.memberships.list(room_id=room_id)]
         if len(self._known) >= 1000:

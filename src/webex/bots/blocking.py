@@ -28,6 +28,7 @@ class BlockingContext:
     def __init__(self, context: Context, loop: asyncio.AbstractEventLoop) -> None:
         self._context, self._loop = context, loop
         self.bot: Bot = context.bot
+        self.data: dict[str, Any] = context.data
         self.person: Actor = context.person
         self.message: Message | None = context.message
         self.room_id: str = context.room_id

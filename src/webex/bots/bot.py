@@ -9,18 +9,18 @@ import os
 import signal
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from webex.bots.blocking_clients import BlockingClients
 from webex.bots.breaker import Breaker
 from webex.bots.buttons import Secret, Signer, secrets_of
+from webex.bots.consumer import Consumer
 from webex.bots.context import Context, render
 from webex.bots.dispatch import Dispatch, Handled, Outcome
-from webex.bots.happening import Happening, from_event, from_received
+from webex.bots.happening import Happening, from_received
 from webex.bots.leader import leading
-from webex.bots.room_queues import RoomQueues
 from webex.bots.router import Router
 from webex.errors import ConfigurationError
 from webex.ids import comparable_id, person_uuid
@@ -147,11 +147,10 @@ class Bot(Router):
         self._client: AsyncWebex | None = None
         self._storage: AsyncAppStorage | None = None
         self._signer: Signer | None = None
-        self._queues, self._max_concurrent = RoomQueues(max_concurrent, per_room), max_concurrent
+        self._consumer, self._max_concurrent = Consumer(self, self._handle, max_concurrent, per_room), max_concurrent
         self._breaker, self._dispatch = Breaker(), Dispatch(self)
         self._tries: OrderedDict[str, int] = OrderedDict()  # by the key of an event that is to come again
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._stopping = asyncio.Event()
+        self._stopping, self._receivers = asyncio.Event(), 0
         self._starting: asyncio.Timeout | None = None
 
     # Identity
@@ -189,9 +188,16 @@ class Bot(Router):
         return self._name or (self.me.display_name if self.me is not None else None) or "bot"
 
     @property
+    def resources(self) -> tuple[str, ...]:
+        """The resources that it has to listen to: those that webhooks have, and others that a handler asks for."""
+        asked = {resource for resource, _ in self.handlers.events} - {*WEBHOOK_RESOURCES}
+        return (*WEBHOOK_RESOURCES, *sorted(asked))
+
+    @property
     def health(self) -> BotHealth:
         """How the bot does, now."""
-        self._health.running, self._health.waiting_rooms = self._queues.running, self._queues.waiting_rooms
+        queues = self._consumer.queues
+        self._health.running, self._health.waiting_rooms = queues.running, queues.waiting_rooms
         return self._health
 
     def membership_changed(self, room_id: str) -> None:
@@ -221,31 +227,60 @@ class Bot(Router):
 
     # Receiving
 
-    async def handle(self, happening: Happening) -> Outcome:
-        """Handle one event that came by a way of your own: a queue, a function service, a test.
+    async def handle(self, what: Happening | Event[Any]) -> Outcome:
+        """Handle one event that came by a way of your own: a queue, a broker, a function service, a test.
 
         "retry": it failed for a reason that may pass, and is to be handled again; after the third time it is "failed".
+        An event of a broker's consumer, or of another subscription, is acknowledged when it was handled, and given back
+        for "retry"; one that another account received is ignored.
         """
         await self.ready()
-        async with self._queues.turn(happening.room_id):
-            return (await self._handle(happening)).outcome
+        if isinstance(what, Happening):
+            return (await self._consumer.handle(what)).outcome
+        return await self._consumer.take(what, "handle")
+
+    async def consume(self, events: AsyncIterator[Event[Any]], *, max_in_hand: int = 100) -> None:
+        """Handle the events of a broker, until there are no more or `stop()`: rooms side by side, each in order.
+
+            async with nats_events("nats://127.0.0.1:4222", durable="bot", ack="manual") as events:
+                await bot.consume(events)
+
+        Each is acknowledged when its handler has returned; `max_in_hand` may be unacknowledged. `ConfigurationError`
+        for a consumer with `ack="auto"`, which would acknowledge an event when the next one is taken.
+        """
+        if not getattr(events, "is_manual", True):
+            raise ConfigurationError('bot.consume takes a consumer with ack="manual": a kill would lose events.')
+        with self._receiving():
+            await self.ready()
+            await self._consumer.take_all(events, "handle", self._stopping, max_in_hand=max_in_hand)
+            await self._consumer.drain(self.grace)
 
     async def listen(self) -> None:
         """Receive events by a socket and handle them, until `stop()`.
 
         Of several workers with one storage, one listens, and another one takes over within the lease when it ends.
         """
-        self._stopping = asyncio.Event()
-        async with self._until_stopped():
-            await self.ready()
-        if self._storage_given is None and self.integration is None:
-            _logger.warning("the bot has no storage: after a restart it has forgotten what it was doing (storage=…)")
-        if self.allow is None:
-            _logger.warning("everyone who can reach the bot may use it (allow=…)")
-        while not self._stopping.is_set():
-            async with leading(self.storage, f"{self.key}:socket", self._stopping, self.lease) as lost:
-                if not self._stopping.is_set():
-                    await self._receive(lost)
+        with self._receiving():
+            async with self._until_stopped():
+                await self.ready()
+            self._warn_of_settings()
+            while not self._stopping.is_set():
+                async with leading(self.storage, f"{self.key}:socket", self._stopping, self.lease) as lost:
+                    if not self._stopping.is_set():
+                        await self._receive(lost)
+
+    async def join(self, integration: AsyncIntegration) -> None:
+        """Act over this integration, and store the token there: what `Fleet(integration, bots=[bot])` calls."""
+        if self.integration is None and self._storage_given is None:
+            self.integration, self._client, self._storage = integration, None, None
+        if self.integration is not integration:
+            raise ConfigurationError(f"The bot {self.key!r} is of another integration, or has a storage of its own.")
+        self._warn_of_settings()
+        await self.ready()
+
+    async def take(self, event: Event[Any]) -> None:
+        """Handle an event that a fleet received for the bot, and acknowledge it; a fleet calls it."""
+        await self._consumer.take(event, "fleet")
 
     def webhooks(self, *, secret: Secret, mode: Mode = "inbox", name: str | None = None) -> WebhookReceiver[AsyncWebex]:
         """Return the receiver of the bot's webhooks, to be mounted in a web app: `bot.webhooks(secret=…).asgi`.
@@ -267,9 +302,7 @@ class Bot(Router):
         @hooks.on("*")
         async def receive(event: ReceivedEvent[Any, AsyncWebex]) -> None:
             await self.ready()
-            happening = from_received(event)
-            async with self._queues.turn(happening.room_id):
-                outcome, after = await self._handle(happening)
+            outcome, after = await self._consumer.handle(from_received(event))
             if outcome == "retry":
                 event.nack(after)
 
@@ -292,7 +325,24 @@ class Bot(Router):
     async def stop(self, grace: float | None = None) -> None:
         """Take no more events, give running handlers `grace` seconds; what is not finished comes again."""
         self._stop_listening()
-        await self._drain(grace)
+        await self._consumer.drain(self.grace if grace is None else grace)
+
+    def _warn_of_settings(self) -> None:
+        if self._storage_given is None and self.integration is None:
+            _logger.warning("the bot has no storage: after a restart it has forgotten what it was doing (storage=…)")
+        if self.allow is None:
+            _logger.warning("everyone who can reach the bot may use it (allow=…)")
+
+    @contextlib.contextmanager
+    def _receiving(self) -> Iterator[None]:
+        """Note that events are taken until `stop`, which ends all that take some."""
+        if not self._receivers:
+            self._stopping = asyncio.Event()
+        self._receivers += 1
+        try:
+            yield
+        finally:
+            self._receivers -= 1
 
     def _stop_listening(self) -> None:
         self._stopping.set()
@@ -310,14 +360,6 @@ class Bot(Router):
                 raise
         finally:
             self._starting = None
-
-    async def _drain(self, grace: float | None = None) -> None:
-        waiting = {task for task in self._tasks if task is not asyncio.current_task()}
-        if waiting:
-            await asyncio.wait(waiting, timeout=self.grace if grace is None else grace)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
 
     async def aclose(self) -> None:
         """Stop, and close what the bot opened itself."""
@@ -380,8 +422,8 @@ class Bot(Router):
             await ctx.reply(result)
 
     async def show_typing(self, ctx: Context) -> None:
-        """Show in a room that the bot is typing; by socket only."""
-        if ctx.happening.door == "socket" and ctx.room_id:
+        """Show in a room that the bot is typing; by socket and fleet only."""
+        if ctx.happening.door in ("socket", "fleet") and ctx.room_id:
             await ctx.client.conversations.typing(ctx.room_id)
 
     # Inside
@@ -399,67 +441,26 @@ class Bot(Router):
 
     async def _receive(self, lost: asyncio.Event) -> None:
         options: Any = {"max_in_hand": self._max_in_hand, **self._options, "ack": "manual"}
-        asked = {resource for resource, _ in self.handlers.events} - {*WEBHOOK_RESOURCES}
-        events = self.client.listen((*WEBHOOK_RESOURCES, *sorted(asked)), **options)
+        events = self.client.listen(self.resources, **options)
         async with contextlib.AsyncExitStack() as stack:
             async with self._until_stopped():
                 await stack.enter_async_context(events)
             if self._stopping.is_set():
                 return
             self._health.is_connected = True
-            ended = asyncio.ensure_future(_first(self._stopping, lost))
             try:
-                while not ended.done():
-                    taking = asyncio.ensure_future(anext(events))
-                    await asyncio.wait({taking, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    if not taking.done():
-                        taking.cancel()
-                        await asyncio.gather(taking, return_exceptions=True)
-                        break
-                    self._start(taking.result())
-                await self._drain()
+                await self._consumer.take_all(events, "socket", self._stopping, lost)
+                await self._consumer.drain(self.grace)
             finally:
                 self._health.is_connected = False
-                ended.cancel()
 
     @property
     def _max_in_hand(self) -> int:
         return self._max_concurrent * 10
 
-    def _start(self, event: Event[Any]) -> None:
-        if event.resource == "gap":
-            _logger.warning("events may be missing: %s", getattr(event.data, "reason", None))
-            return
-        task = asyncio.ensure_future(self._take(event))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _take(self, event: Event[Any]) -> None:
-        happening = from_event(event, self.client)
-        outcome, after = "failed", 0.0
-        try:
-            async with self._queues.turn(happening.room_id):
-                outcome, after = await self._handle(happening)
-        except Exception:  # a mistake here or in an observer; repeating it would not help
-            _logger.exception("%s could not be handled", event.key)
-        if outcome == "retry":
-            event.nack(after)
-        else:
-            event.ack()
-
     def resume_later(self, happening: Happening) -> None:
         """Handle an event apart from the caller; `stop` waits for it."""
-        task = asyncio.ensure_future(self._resume(happening))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _resume(self, happening: Happening) -> None:
-        while True:
-            async with self._queues.turn(happening.room_id):
-                outcome, after = await self._handle(happening)
-            if outcome != "retry":
-                return
-            await asyncio.sleep(after)
+        self._consumer.handle_later(happening)
 
     async def _handle(self, happening: Happening) -> Handled:
         tries = self._tries.pop(happening.key, 0) + 1
@@ -489,12 +490,3 @@ class Bot(Router):
                 "https://developer.webex.com/my-apps; `webex emulator` has one for trying."
             )
         return AsyncWebex(token, storage=self._storage_given, **self._settings)
-
-
-async def _first(*events: asyncio.Event) -> None:
-    waiting = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in waiting:
-            each.cancel()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from typing import Final
 
@@ -14,26 +13,26 @@ _WINDOW: Final = 60.0  # seconds
 
 
 class Breaker:
-    """Counts answers; beyond the bound there is silence for a minute."""
+    """Counts answers; beyond the bound there is silence for a minute. `now` is in seconds."""
 
     def __init__(self) -> None:
         self._answers: dict[tuple[str, str], deque[float]] = {}
         self._silent: dict[tuple[str, str], float] = {}
 
-    def is_open(self, person: str, room: str) -> bool:
+    def is_open(self, person: str, room: str, now: float) -> bool:
         """Whether this person gets no answers in this room now."""
         key = (person, room)
         until = self._silent.get(key)
         if until is None:
             return False
-        if time.monotonic() < until:
+        if now < until:
             return True
         del self._silent[key]
         return False
 
-    def count(self, person: str, room: str, answers: int) -> None:
+    def count(self, person: str, room: str, answers: int, now: float) -> None:
         """Count the answers of one event."""
-        now, key = time.monotonic(), (person, room)
+        key = (person, room)
         if len(self._answers) > 10_000:
             self._answers = {
                 each: times for each, times in self._answers.items() if times and times[-1] > now - _WINDOW

@@ -16,7 +16,7 @@ from webex.bots.dialogs import Asked, Dialog, Running, check_form, step_name
 from webex.bots.forms import TOKEN, Prefilled, as_prefilled, card_of, fields_of, is_form
 from webex.bots.text import read_text
 from webex.cards import Card
-from webex.errors import ApiError, ConfigurationError
+from webex.errors import ApiError, ConfigurationError, NotFoundError
 from webex.ids import to_uuid
 from webex.runtime.functions import is_asynchronous
 
@@ -52,6 +52,7 @@ class Context:
         self.said: Said = said or read_text(
             getattr(data, "text", None), getattr(data, "html", None), getattr(data, "mentioned_people", None), bot.me
         )
+        self.data: dict[str, Any] = {}  # what middlewares and rules put here for handlers, until the event is handled
         self.routers: tuple[Router, ...] = ()  # of the handler, the innermost first
         self.dialog: Dialog | None = None
         self.asked: Asked | None = None
@@ -59,6 +60,7 @@ class Context:
         self.message_id: str | None = getattr(data, "message_id", None)  # of the card that was submitted
         self.answers: int = 0
         self.thread: str | None = getattr(data, "parent_id", None)
+        self._is_thread_known = self.message is not None
         self._running: tuple[tuple[str, str | None], Running] | None = None
         self._profile: Any = None
         self._typing: asyncio.Task[None] | None = None
@@ -165,11 +167,13 @@ class Context:
         `thread` says whether the answer goes to the thread (default: as the bot's `threads=`), `private` sends it to
         the person alone, `fallback` is the text that stands where cards are not shown.
         """
-        target: dict[str, Any] = {"room_id": self.room_id}
         if private:
-            target = {"to_person_id": self.person.id}
-        elif self._parent(thread) is not None:
-            target["parent_id"] = self._parent(thread)
+            return await self._send({"to_person_id": self.person.id}, what, files, fallback)
+        return await self._send(self._here(await self._parent(thread)), what, files, fallback)
+
+    async def _send(
+        self, target: dict[str, Any], what: Any, files: Iterable[Any] | None, fallback: str | None
+    ) -> Message:
         message = await self.bot.send(self.client, target, what, files=files, fallback=fallback, context=self)
         self.answers += 1
         await self._stop_typing()
@@ -177,7 +181,9 @@ class Context:
 
     async def replace(self, what: Any, *, fallback: str | None = None) -> Message:
         """Replace the card that was submitted: the new one is sent, then the old one is deleted."""
-        message = await self.reply(what, fallback=fallback)
+        is_of_card = self.message_id is not None and self.bot.threads != "never"
+        parent = await self._own_thread() if is_of_card else await self._parent(None)
+        message = await self._send(self._here(parent), what, None, fallback)
         old, self.message_id = self.message_id, message.id
         if old is not None:
             token = (getattr(self.happening.data, "inputs", None) or {}).get(TOKEN)
@@ -240,6 +246,10 @@ class Context:
 
         return BlockingContext(self, asyncio.get_running_loop())
 
+    def note_card(self, message_id: str, thread: str | None) -> None:
+        """Note which card was submitted, and in which thread it stands."""
+        self.message_id, self.thread, self._is_thread_known = message_id, thread, True
+
     def begin_typing(self) -> None:
         """Show that the bot types, once handling takes two seconds."""
         self._typing = asyncio.create_task(self._type_later())
@@ -249,13 +259,28 @@ class Context:
         await self._stop_typing()
         self.bot.blocking_clients.release(self)
 
-    def _parent(self, thread: bool | None) -> str | None:
+    def _here(self, parent_id: str | None) -> dict[str, Any]:
+        return {"room_id": self.room_id} | ({} if parent_id is None else {"parent_id": parent_id})
+
+    async def _parent(self, thread: bool | None) -> str | None:
+        """Return the message to whose thread an answer goes; None for none."""
         wanted = self.bot.threads if thread is None else ("always" if thread else "never")
         if wanted == "never":
             return None
-        if self.thread is not None:
-            return self.thread
-        return self.message.id if wanted == "always" and self.message is not None else None
+        there = await self._own_thread()
+        if there is not None or wanted == "keep" or self.happening.event == "deleted":
+            return there
+        return self.message.id if self.message is not None else self.message_id
+
+    async def _own_thread(self) -> str | None:
+        """Return the thread that it happened in; that of a card or of what was reacted to is asked for once."""
+        if not self._is_thread_known and self.message_id is not None:
+            try:
+                self.thread = (await self.client.messages.get(self.message_id)).parent_id
+            except NotFoundError:  # it was deleted, or is not for the bot
+                self.message_id = None
+        self._is_thread_known = True
+        return self.thread
 
     async def _type_later(self) -> None:
         await asyncio.sleep(_TYPING_AFTER)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -69,6 +68,7 @@ class Dispatch:
             actor = await self._actor(happening)
             if actor is None or self._is_ignored(actor, happening, breaker):
                 return Handled("ignored")
+            happening.actor = actor
             if not await happening.fetch():
                 _logger.debug("what %s is about is gone", happening.key)
                 return Handled("ignored")
@@ -88,13 +88,13 @@ class Dispatch:
             if ctx is not None:
                 await ctx.end()
                 if ctx.answers:
-                    breaker.count(ctx.person.id, happening.room_id or "", ctx.answers)
+                    breaker.count(ctx.person.id, happening.room_id or "", ctx.answers, self._bot.now())
 
     def _is_ignored(self, actor: Actor, happening: Happening, breaker: Breaker) -> bool:
         bot = self._bot
         if bot.is_own(actor.id) or (actor.kind == "bot" and not bot.bots):
             return True
-        return breaker.is_open(actor.id, happening.room_id or "")
+        return breaker.is_open(actor.id, happening.room_id or "", bot.now())
 
     async def _answered(self, ctx: Context) -> Outcome:
         try:
@@ -220,11 +220,11 @@ class Dispatch:
             new = await replaced_by(self._bot.storage, self._bot.key, ctx.key, token)
             if new is None:
                 raise InvalidButtonError("its card was deleted") from None
-            ctx.message_id, ctx.thread = new  # by this very submission, whose handling is repeated
+            ctx.note_card(*new)  # by this very submission, whose handling is repeated
             return
         if not self._bot.is_own(card.person_id):
             raise InvalidButtonError("its card is not the bot's")
-        ctx.thread = card.parent_id
+        ctx.note_card(card.id, card.parent_id)
         contents = [attachment.to_dict() for attachment in card.attachments or ()]
         if not any(token == found for found in _tokens(contents)):
             raise InvalidButtonError("it was copied from another card")
@@ -369,10 +369,10 @@ class Dispatch:
                 _logger.warning("%s is ignored: it does not say who did it (actor=…)", happening.key)
                 return None
             actor = Actor(happening.author)
-        if actor.email is not None or happening.door == "socket":
+        if actor.display_name is not None or happening.door in ("socket", "fleet"):
             return actor
         known = self._actors.get(actor.id)
-        if known is not None and time.monotonic() - known[0] < _PROFILES:
+        if known is not None and 0 <= self._bot.now() - known[0] < _PROFILES:
             return known[1]
         try:
             person = await happening.client.people.get(actor.id)
@@ -383,7 +383,7 @@ class Dispatch:
         found = Actor(actor.id, email, person.display_name, person.org_id, "bot" if is_bot else "person")
         if len(self._actors) > 10_000:
             self._actors.clear()
-        self._actors[actor.id] = (time.monotonic(), found)
+        self._actors[actor.id] = (self._bot.now(), found)
         return found
 
 

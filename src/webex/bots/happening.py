@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from webex.realtime.event import Event
     from webex.webhooks import ReceivedEvent
 
-Door = Literal["socket", "webhook", "handle", "test"]
+Door = Literal["socket", "webhook", "fleet", "handle", "test"]
 
 
 @dataclass(slots=True)
@@ -64,8 +64,8 @@ class Happening:
         return True
 
 
-def from_event(event: Event[Any], client: AsyncWebex) -> Happening:
-    """Return the happening of an event that a socket brought."""
+def from_event(event: Event[Any], client: AsyncWebex, door: Door = "socket") -> Happening:
+    """Return the happening of an event that a socket brought, to this process or to a fleet's."""
     data = event.data
     return Happening(
         event.resource,
@@ -75,7 +75,7 @@ def from_event(event: Event[Any], client: AsyncWebex) -> Happening:
         _room_of(event.resource, data),
         event.key,
         client,
-        "socket",
+        door,
         event.redelivered,
         event.files,
         event.decryption_error is None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from webex.fleet.bots import FleetBot
     from webex.fleet.brokers.nats import NatsPublisher, nats_events
     from webex.fleet.brokers.rabbitmq import RabbitPublisher, rabbit_events
     from webex.fleet.brokers.redis import RedisStreamPublisher, redis_events
@@ -22,6 +23,7 @@ __all__ = [
     "Counts",
     "Envelope",
     "Fleet",
+    "FleetBot",
     "FleetHealth",
     "FleetStatus",
     "Mode",
@@ -45,6 +47,7 @@ _LAZY_EXPORTS = {
     "Counts": "delivery",
     "Envelope": "envelope",
     "Fleet": "fleet",
+    "FleetBot": "bots",
     "FleetHealth": "health",
     "FleetStatus": "status",
     "Probes": "probes",

@@ -30,6 +30,7 @@ class BrokerEvents(ABC, Unpicklable, Generic[M]):
 
     An event is acknowledged to the broker when the next one is asked for; leaving the loop otherwise leaves it, and it
     comes again. With `ack="manual"` only `event.ack()` acknowledges, and `event.nack(seconds)` asks for it again.
+    One that the broker sends again has `event.redelivered`, too.
     A message that is no event of a fleet is acknowledged, and logged.
     """
 
@@ -38,7 +39,7 @@ class BrokerEvents(ABC, Unpicklable, Generic[M]):
     def __init__(self, ack: Literal["auto", "manual"]) -> None:
         if ack not in ("auto", "manual"):
             raise ConfigurationError(f"ack is {ack!r}; it is 'auto' or 'manual'.")
-        self._is_manual = ack == "manual"
+        self.is_manual: bool = ack == "manual"
         self._messages: dict[Event[Any], M] = {}
         self._tasks = Tasks()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -51,6 +52,10 @@ class BrokerEvents(ABC, Unpicklable, Generic[M]):
     @abstractmethod
     async def _take(self) -> tuple[M, bytes]:
         """Wait for the next message; return it with its body."""
+
+    @abstractmethod
+    def _is_redelivered(self, message: M) -> bool:
+        """Return whether the broker has sent a message before."""
 
     @abstractmethod
     async def _acknowledge(self, message: M) -> None:
@@ -70,7 +75,7 @@ class BrokerEvents(ABC, Unpicklable, Generic[M]):
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             await self._open()
-        if not self._is_manual:
+        if not self.is_manual:
             for event, handled in tuple(self._messages.items()):
                 del self._messages[event]
                 event.receipt = None
@@ -83,6 +88,7 @@ class BrokerEvents(ABC, Unpicklable, Generic[M]):
                 _logger.warning("a message was left out: %s", error)
                 await self._acknowledge(message)
                 continue
+            event.redelivered = event.redelivered or self._is_redelivered(message)
             self._messages[event] = message
             event.receipt = cast("Any", (None, self))
             return event

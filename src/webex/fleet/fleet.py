@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self, Unpack
 
 from webex.errors import ConfigurationError, StorageError
+from webex.fleet.bots import FleetBot, FleetBots
 from webex.fleet.connections import Connections
 from webex.fleet.delivery import Counts, Delivery
 from webex.fleet.directory import Directory
@@ -75,6 +76,8 @@ class Fleet(Handlers, Unpicklable):
 
     mode: "shards"; "leader", one worker listens for all users; "all", every worker does, with a device of its own.
     name: of the fleet in the storage; two fleets of one app need two. worker: the name of this worker, unique.
+    bots: bots whose own accounts it listens for too (`webex.bots.Bot(token, integration=…)`); each is given its events,
+        which are not published. All workers have the same ones. With bots alone no user is listened for.
     users: which users it listens for, by their keys; default: all who are signed in.
     resources: those to listen to. Further options are those of `client.listen`; `connects_per_second` is 50 here, so
         that neither a take-over nor a restart of the cloud makes a worker open more sockets per second.
@@ -91,6 +94,7 @@ class Fleet(Handlers, Unpicklable):
         integration: AsyncIntegration,
         *,
         publisher: Publisher | None = None,
+        bots: Sequence[FleetBot] = (),
         shards: int = 64,
         mode: Mode = "shards",
         lease: float = 15.0,
@@ -117,6 +121,8 @@ class Fleet(Handlers, Unpicklable):
         ):
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise ConfigurationError(f"{what} is {value!r}; it is a number above zero.")
+        if bots and mode == "all":
+            raise ConfigurationError("With mode='all' each worker would answer for a bot: take 'shards' or 'leader'.")
         if listen.get("ack", "manual") != "manual":
             raise ConfigurationError("A fleet acknowledges what was delivered: leave out ack.")
         super().__init__()
@@ -126,6 +132,7 @@ class Fleet(Handlers, Unpicklable):
         self.name: str = name
         self.worker: str = worker or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.grace: float = grace
+        self._bots = FleetBots(bots)
         self._shards = 1 if mode == "leader" else shards
         self._ttl, self._poll, self._look_for_users = lease, poll, look_for_users
         self._wanted, self._resources = users, tuple(resources)
@@ -188,14 +195,15 @@ class Fleet(Handlers, Unpicklable):
             return
         if self._draining:
             raise ConfigurationError("This fleet was stopped: make another one.")
-        if self.publisher is None and not self.has_handlers:
-            raise ConfigurationError("A fleet needs a publisher, or a handler (@fleet.on): events would be lost.")
+        if self.publisher is None and not self.has_handlers and not self._bots:
+            raise ConfigurationError("A fleet needs a publisher, a handler (@fleet.on) or bots: events would be lost.")
         storage = self.integration.storage
         if self.mode != "all" and not storage.can_share:
             raise ConfigurationError(
                 f"{storage!r} can't be shared by workers: a fleet needs leases, compare-and-swap, expiry and a listing "
                 "of keys that other processes see, as SQLiteStorage, PostgresStorage and RedisStorage have."
             )
+        await self._bots.join(self.integration, self._resources)
         self._started_at = time.time()
         self._board = NewsBoard(storage, self.name)
         self._directory = Directory(
@@ -204,7 +212,7 @@ class Fleet(Handlers, Unpicklable):
             fleet=self.name,
             shards=self._shards,
             every=self._look_for_users,
-            wanted=self._wanted,
+            wanted=self._wants,
         )
         self._membership = Membership(
             storage,
@@ -269,6 +277,7 @@ class Fleet(Handlers, Unpicklable):
         close = getattr(self.publisher, "aclose", None)
         if close is not None:
             await close()
+        await self._bots.aclose()
         self._started_at = None
 
     async def __aenter__(self) -> Self:
@@ -334,6 +343,12 @@ class Fleet(Handlers, Unpicklable):
         }
 
     # Shards and users
+
+    def _wants(self, user: str) -> bool:
+        """Return whether the fleet listens for a user: bots always, people where their events go somewhere."""
+        if self._bots.of(user) is not None:
+            return True
+        return (self.publisher is not None or self.has_handlers) and (self._wanted is None or self._wanted(user))
 
     def _may(self, user: str) -> bool:
         if self._directory is None or self._membership is None or user not in self._directory:
@@ -434,6 +449,10 @@ class Fleet(Handlers, Unpicklable):
             await self._connections.leave(user)
 
     async def _deliver(self, event: Event[Any]) -> None:
+        bot = self._bots.of(event.user_key)
+        if bot is not None:
+            await bot.take(event)
+            return
         if self.publisher is not None:
             await self.publisher.publish(event)  # type: ignore[arg-type]  # of one of the kinds
         await self.call_handlers(event)

@@ -140,6 +140,9 @@ class NatsEvents(BrokerEvents[Any]):
                 continue
             return message, message.data
 
+    def _is_redelivered(self, message: Any) -> bool:
+        return bool(message.metadata.num_delivered > 1)
+
     async def _acknowledge(self, message: Any) -> None:
         await message.ack_sync(timeout=5.0)
 

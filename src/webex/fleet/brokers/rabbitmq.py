@@ -103,6 +103,9 @@ class RabbitEvents(BrokerEvents["AbstractIncomingMessage"]):
         message: AbstractIncomingMessage = await anext(self._iterator)
         return message, message.body
 
+    def _is_redelivered(self, message: AbstractIncomingMessage) -> bool:
+        return bool(message.redelivered)
+
     async def _acknowledge(self, message: AbstractIncomingMessage) -> None:
         await message.ack()
 

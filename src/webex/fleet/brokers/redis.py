@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from webex.errors import ConfigurationError
 from webex.extras import needed_by
@@ -73,7 +73,15 @@ class RedisStreamPublisher:
             await self._redis.aclose()
 
 
-class RedisEvents(BrokerEvents[tuple[bytes, bytes]]):
+class _Entry(NamedTuple):
+    """Where a message stands, and whether a consumer had it before."""
+
+    stream: str
+    number: bytes
+    is_claimed: bool
+
+
+class RedisEvents(BrokerEvents[_Entry]):
     """See `redis_events`."""
 
     def __init__(
@@ -96,7 +104,7 @@ class RedisEvents(BrokerEvents[tuple[bytes, bytes]]):
                 if "BUSYGROUP" not in str(error):
                     raise
 
-    async def _take(self) -> tuple[tuple[bytes, bytes], bytes]:
+    async def _take(self) -> tuple[_Entry, bytes]:
         while True:
             found: Any
             for stream in self._streams:  # what another consumer has left for too long
@@ -105,23 +113,26 @@ class RedisEvents(BrokerEvents[tuple[bytes, bytes]]):
                 )
                 for number, fields in found[1]:
                     if fields:
-                        return (stream.encode(), number), fields[b"body"]
+                        return _Entry(stream, number, is_claimed=True), fields[b"body"]
             wanted: Any = dict.fromkeys(self._streams, ">")
             found = await self._redis.xreadgroup(
                 self._group, self._consumer, wanted, count=1, block=int(min(_BLOCK, self._ack_wait) * 1000)
             )
             for name, entries in found or ():
                 for number, fields in entries:
-                    return (name, number), fields[b"body"]
+                    return _Entry(name.decode(), number, is_claimed=False), fields[b"body"]
 
-    async def _acknowledge(self, message: tuple[bytes, bytes]) -> None:
-        await self._redis.xack(message[0].decode(), self._group, message[1])
+    def _is_redelivered(self, message: _Entry) -> bool:
+        return message.is_claimed
 
-    async def _give_back(self, message: tuple[bytes, bytes], after: float) -> None:
+    async def _acknowledge(self, message: _Entry) -> None:
+        await self._redis.xack(message.stream, self._group, message.number)
+
+    async def _give_back(self, message: _Entry, after: float) -> None:
         # It stays pending, and is claimed when it was idle for `ack_wait`: its idle time is set to what is missing.
         idle = max(int((self._ack_wait - after) * 1000), 0)
         await self._redis.xclaim(
-            message[0].decode(), self._group, self._consumer, 0, [message[1]], idle=idle, justid=True
+            message.stream, self._group, self._consumer, 0, [message.number], idle=idle, justid=True
         )
 
     async def _close(self) -> None:

@@ -1,0 +1,120 @@
+"""Take events from a subscription, a fleet or a broker, hand each to the bot, and acknowledge it once it is handled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from webex.bots.happening import from_event
+from webex.bots.room_queues import RoomQueues
+
+if TYPE_CHECKING:
+    from webex.bots.bot import Bot
+    from webex.bots.dispatch import Handled, Outcome
+    from webex.bots.happening import Door, Happening
+    from webex.realtime.event import Event
+
+_logger = logging.getLogger("webex.bots")
+
+
+class Consumer:
+    """The events that a bot has in hand: `handle(happening)` is called for each, in the order of its room."""
+
+    def __init__(self, bot: Bot, handle: Callable[[Happening], Awaitable[Handled]], most: int, per_room: int) -> None:
+        self._bot, self._handle = bot, handle
+        self.queues: RoomQueues = RoomQueues(most, per_room)
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    async def take_all(
+        self,
+        events: AsyncIterator[Event[Any]],
+        door: Door,
+        *ends: asyncio.Event,
+        max_in_hand: int | None = None,
+    ) -> None:
+        """Take events until there are no more, or one of `ends` is set; at most `max_in_hand` at a time."""
+        ended = asyncio.ensure_future(_first(*ends))
+        in_hand: set[asyncio.Task[Any]] = set()
+        try:
+            while not ended.done():
+                if max_in_hand is not None and len(in_hand) >= max_in_hand:
+                    await asyncio.wait({ended, *in_hand}, return_when=asyncio.FIRST_COMPLETED)
+                    continue
+                taking = asyncio.ensure_future(anext(events))
+                await asyncio.wait({taking, ended}, return_when=asyncio.FIRST_COMPLETED)
+                if not taking.done():
+                    taking.cancel()
+                    await asyncio.gather(taking, return_exceptions=True)
+                    break
+                try:
+                    event = taking.result()
+                except StopAsyncIteration:
+                    break
+                task = self._start(self.take(event, door))
+                in_hand.add(task)
+                task.add_done_callback(in_hand.discard)
+        finally:
+            ended.cancel()
+
+    async def take(self, event: Event[Any], door: Door) -> Outcome:
+        """Handle an event and acknowledge it; give it back when it is to be handled again."""
+        outcome: Outcome = "ignored"
+        after = 0.0
+        if event.resource == "gap":
+            _logger.warning("events may be missing: %s", getattr(event.data, "reason", None))
+        elif door != "socket" and not self._bot.is_own(event.created_by):
+            _logger.debug("%s is ignored: another account received it", event.key)
+        else:
+            happening = from_event(event, self._bot.client, door)
+            try:
+                outcome, after = await self.handle(happening)
+            except Exception:  # a mistake here or in an observer; repeating it would not help
+                outcome = "failed"
+                _logger.exception("%s could not be handled", event.key)
+        if outcome == "retry":
+            event.nack(after)
+        else:
+            event.ack()
+        return outcome
+
+    async def handle(self, happening: Happening) -> Handled:
+        """Handle what happened, in its turn."""
+        async with self.queues.turn(happening.room_id):
+            return await self._handle(happening)
+
+    def handle_later(self, happening: Happening) -> None:
+        """Handle what happened apart from the caller, until it need not be repeated."""
+        self._start(self._until_handled(happening))
+
+    async def drain(self, grace: float) -> None:
+        """Give what is in hand so many seconds, then cancel it."""
+        waiting = {task for task in self.tasks if task is not asyncio.current_task()}
+        if waiting:
+            await asyncio.wait(waiting, timeout=grace)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _until_handled(self, happening: Happening) -> None:
+        while True:
+            outcome, after = await self.handle(happening)
+            if outcome != "retry":
+                return
+            await asyncio.sleep(after)
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+
+async def _first(*events: asyncio.Event) -> None:
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
