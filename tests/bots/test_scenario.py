@@ -10,7 +10,7 @@ from tests.bots.scenario import make_bot
 from webex.testing.bots import BotTest, Door
 
 
-@pytest.fixture(params=["test", "socket", "webhook"])
+@pytest.fixture(params=["test", "socket", "webhook", "fleet"])
 def t(request: pytest.FixtureRequest) -> Iterator[BotTest]:
     door: Door = request.param
     with BotTest(make_bot(), door=door) as test:

@@ -1,0 +1,153 @@
+"""What a bot under test is given in process, and what it can rely on while time passes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+import pytest
+
+from webex.bots import Bot, Button, Card, Context, allow
+from webex.bots.breaker import MOST
+from webex.cards import TextBlock
+from webex.ids import membership_id
+from webex.testing.bots import BotTest
+
+Next = Callable[[Context], Awaitable[Any]]
+
+
+def test_rooms_and_reactions_reach_a_bot() -> None:
+    bot, titles = Bot(), []
+
+    @bot.event("rooms", "updated")
+    async def renamed(ctx: Context) -> str:
+        titles.append(ctx.happening.data.title)
+        return f"now {titles[-1]}"
+
+    @bot.event("reactions", "created")
+    async def reacted(ctx: Context) -> str:
+        return f"{ctx.person.display_name} gave {ctx.happening.data.name}"
+
+    @bot.event("reactions", "deleted")
+    async def taken_back(ctx: Context) -> str:
+        return "a pity"
+
+    with BotTest(bot) as t:
+        ops, other = t.room("Ops", t.alice, t.bob), t.room("Other")
+        for title in ("Dev", "QA"):
+            t.does(t.alice.client.rooms.update(ops, title=title))
+            t.bot.replied(f"now {title}")
+        said = t.say(ops, "hello").messages[0]
+        t.bob.reacts(said, "heart")
+        assert t.bot.replied("Bob Example gave heart").room_id == ops
+        t.bob.unreacts(said, "heart")
+        t.bot.replied("a pity")
+        t.does(t.alice.client.memberships.delete(membership_id(t.bot_id, other)))
+        t.does(t.alice.client.rooms.update(other, title="Without it"))
+        t.bot.silent()
+    assert titles == ["Dev", "QA"]
+
+
+@pytest.mark.parametrize("threads", ["keep", "always", "never"])
+def test_answers_to_cards_and_reactions_are_in_the_thread(threads: Literal["keep", "always", "never"]) -> None:
+    bot = Bot(threads=threads)
+
+    @bot.button
+    async def press(ctx: Context) -> str:
+        return "pressed"
+
+    @bot.button
+    async def change(ctx: Context) -> None:
+        await ctx.replace(card())
+
+    @bot.event("attachmentActions", "created")
+    async def plain(ctx: Context) -> str:
+        return "of plain data"
+
+    @bot.event("reactions", "created")
+    async def reacted(ctx: Context) -> str:
+        return "thanks"
+
+    @bot.command("card")
+    async def ask(ctx: Context) -> Card:
+        return card()
+
+    def card() -> Card:
+        return Card(TextBlock("Well?"), actions=[Button("Yes", press), Button("Change", change)])
+
+    with BotTest(bot) as t:
+        ops = t.room("Ops")
+        alone = t.say(ops, card()).card  # in no thread
+        begins = {"keep": None, "always": alone.id, "never": None}[threads]
+        assert t.alice.presses("Yes", alone).messages[0].parent_id == begins
+        assert t.alice.reacts(alone).messages[0].parent_id == begins
+        assert t.alice.submits(alone, {"a": "plain input"}).messages[0].parent_id == begins
+        replaced = t.alice.presses("Change", alone).card
+        assert replaced.parent_id is None  # it stands where the other one stood
+
+        asked = t.alice.says("hello", room=ops).said
+        assert asked is not None
+        within = t.alice.says("card", room=ops, thread=asked).card
+        there = None if threads == "never" else asked.id
+        assert within.parent_id == there
+        for exchange in (t.alice.presses("Yes", within), t.alice.reacts(within), t.alice.submits(within, {"a": "b"})):
+            assert exchange.messages[0].parent_id == (there or begins)
+        assert t.alice.presses("Change", within).card.parent_id == there
+
+
+def test_list_of_members_is_read_again_when_it_has_changed() -> None:
+    bot = Bot(allow=allow.everybody_in_room("example.com"))
+
+    @bot.command("invite")
+    async def invite(ctx: Context, who: str) -> str:
+        await ctx.client.memberships.create(room_id=ctx.room_id, person_email=who)
+        return "invited"
+
+    with BotTest(bot) as t:
+        t.cloud.add_person("eve@example.org")
+        ops = t.room("Ops", t.alice, t.bob)
+        t.alice.says("invite eve@example.org", room=ops)
+        t.bot.replied("invited")
+        t.alice.says("invite eve@example.org", room=ops)  # the bot knows what it did itself
+        t.bot.replied("You may not use me for that.")
+
+
+def test_what_middlewares_find_is_there_for_handlers_of_the_same_event() -> None:
+    bot, found = Bot(), []
+
+    @bot.middleware
+    async def account(ctx: Context, call_next: Next) -> Any:
+        found.append(dict(ctx.data))
+        ctx.data["account"] = f"account of {ctx.person.display_name}"
+        return await call_next(ctx)
+
+    @bot.command("mine")
+    async def mine(ctx: Context) -> str:
+        return str(ctx.data["account"])
+
+    @bot.command("waiting")
+    def waiting(ctx: Any) -> str:
+        return str(ctx.data["account"])
+
+    with BotTest(bot) as t:
+        t.alice.says("mine")
+        t.bot.replied("account of Alice Example")
+        t.bob.says("waiting")
+        t.bot.replied("account of Bob Example")
+    assert found == [{}, {}]
+
+
+def test_silence_of_a_loop_ends_with_the_clock_of_the_test() -> None:
+    bot = Bot()
+
+    @bot.command("ping")
+    async def ping(ctx: Context) -> list[str]:
+        return ["pong"] * (MOST + 1)
+
+    with BotTest(bot) as t:
+        t.alice.says("ping")
+        t.alice.says("ping")
+        t.bot.silent()
+        t.advance(minutes=2)
+        t.alice.says("ping")
+        t.bot.replied("pong")
