@@ -25,8 +25,8 @@ T = TypeVar("T")
 class BlockingContext:
     """What a plain handler is given: `Context` with calls that wait, and `client` as a `Webex`."""
 
-    def __init__(self, context: Context, loop: asyncio.AbstractEventLoop) -> None:
-        self._context, self._loop = context, loop
+    def __init__(self, context: Context) -> None:
+        self._context, self._loop = context, asyncio.get_running_loop()
         self.bot: Bot = context.bot
         self.data: dict[str, Any] = context.data
         self.person: Actor = context.person

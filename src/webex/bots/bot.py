@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import os
-import signal
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
-from webex.bots.blocking_clients import BlockingClients
 from webex.bots.breaker import Breaker
-from webex.bots.buttons import Secret, Signer, secrets_of
-from webex.bots.consumer import Consumer
-from webex.bots.context import Context, render
-from webex.bots.dispatch import Dispatch, Handled, Outcome
-from webex.bots.happening import Happening, from_received
-from webex.bots.leader import leading
 from webex.bots.router import Router
 from webex.errors import ConfigurationError
 from webex.ids import comparable_id, person_uuid
-from webex.realtime.resources import WEBHOOK_RESOURCES
-from webex.webhooks.handlers import HandlerCaller
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what is needed once an event comes is loaded then
     from webex.app_storage import AsyncAppStorage
     from webex.auth.login import SignedIn
     from webex.bots.allow import Rule
+    from webex.bots.blocking_clients import BlockingClients
+    from webex.bots.buttons import Secret, Signer
+    from webex.bots.consumer import Consumer
+    from webex.bots.context import Context
+    from webex.bots.dispatch import Dispatch, Handled, Outcome
+    from webex.bots.happening import Happening
     from webex.client import AsyncWebex
     from webex.integration import AsyncIntegration
     from webex.models import Message, Person
@@ -39,6 +34,7 @@ if TYPE_CHECKING:
     from webex.web import WebResponse
     from webex.webhooks import ReceivedEvent, WebhookReceiver
     from webex.webhooks.core import Mode
+    from webex.webhooks.handlers import HandlerCaller
 
 _logger = logging.getLogger("webex.bots")
 
@@ -137,8 +133,6 @@ class Bot(Router):
         self.observers: list[
             Callable[[Happening, Outcome], None]
         ] = []  # called with what was handled, and how it ended
-        self.caller: HandlerCaller = HandlerCaller("async", max_concurrent)
-        self.blocking_clients: BlockingClients = BlockingClients()
         self._health = BotHealth()
         self._membership_changes: dict[str, int] = {}  # by the UUID of a room
         self._token, self._storage_given, self._secret, self._name = token, storage, secret, name
@@ -147,11 +141,37 @@ class Bot(Router):
         self._client: AsyncWebex | None = None
         self._storage: AsyncAppStorage | None = None
         self._signer: Signer | None = None
-        self._consumer, self._max_concurrent = Consumer(self, self._handle, max_concurrent, per_room), max_concurrent
-        self._breaker, self._dispatch = Breaker(), Dispatch(self)
+        self._max_concurrent, self._per_room = max_concurrent, per_room
+        self._breaker = Breaker()
         self._tries: OrderedDict[str, int] = OrderedDict()  # by the key of an event that is to come again
-        self._stopping, self._receivers = asyncio.Event(), 0
-        self._starting: asyncio.Timeout | None = None
+
+    # Parts
+
+    @cached_property
+    def caller(self) -> HandlerCaller:
+        """What calls handlers: `async def` on the loop, plain functions in worker threads."""
+        from webex.webhooks.handlers import HandlerCaller
+
+        return HandlerCaller("async", self._max_concurrent)
+
+    @cached_property
+    def blocking_clients(self) -> BlockingClients:
+        """The clients of plain functions."""
+        from webex.bots.blocking_clients import BlockingClients
+
+        return BlockingClients()
+
+    @cached_property
+    def _consumer(self) -> Consumer:
+        from webex.bots.consumer import Consumer
+
+        return Consumer(self, self._handle, self._max_concurrent, self._per_room)
+
+    @cached_property
+    def _dispatch(self) -> Dispatch:
+        from webex.bots.dispatch import Dispatch
+
+        return Dispatch(self)
 
     # Identity
 
@@ -179,6 +199,8 @@ class Bot(Router):
     def signer(self) -> Signer:
         """What signs buttons and forms."""
         if self._signer is None:
+            from webex.bots.buttons import Signer, secrets_of
+
             self._signer = Signer(secrets_of(self._secret, self._derived))
         return self._signer
 
@@ -190,6 +212,8 @@ class Bot(Router):
     @property
     def resources(self) -> tuple[str, ...]:
         """The resources that it has to listen to: those that webhooks have, and others that a handler asks for."""
+        from webex.realtime.resources import WEBHOOK_RESOURCES
+
         asked = {resource for resource, _ in self.handlers.events} - {*WEBHOOK_RESOURCES}
         return (*WEBHOOK_RESOURCES, *sorted(asked))
 
@@ -222,7 +246,7 @@ class Bot(Router):
     def use(self, client: AsyncWebex) -> None:
         """Act with this client, and its storage, from now on: for tests, which bring an emulator."""
         self._client, self._storage, self._signer, self.me = client, None, None, None
-        self.blocking_clients = BlockingClients()
+        self.__dict__.pop("blocking_clients", None)
         self._breaker = Breaker()
 
     # Receiving
@@ -234,6 +258,8 @@ class Bot(Router):
         An event of a broker's consumer, or of another subscription, is acknowledged when it was handled, and given back
         for "retry"; one that another account received is ignored.
         """
+        from webex.bots.happening import Happening
+
         await self.ready()
         if isinstance(what, Happening):
             return (await self._consumer.handle(what)).outcome
@@ -250,24 +276,14 @@ class Bot(Router):
         """
         if not getattr(events, "is_manual", True):
             raise ConfigurationError('bot.consume takes a consumer with ack="manual": a kill would lose events.')
-        with self._receiving():
-            await self.ready()
-            await self._consumer.take_all(events, "handle", self._stopping, max_in_hand=max_in_hand)
-            await self._consumer.drain(self.grace)
+        await self._consumer.consume(events, max_in_hand)
 
     async def listen(self) -> None:
         """Receive events by a socket and handle them, until `stop()`.
 
         Of several workers with one storage, one listens, and another one takes over within the lease when it ends.
         """
-        with self._receiving():
-            async with self._until_stopped():
-                await self.ready()
-            self._warn_of_settings()
-            while not self._stopping.is_set():
-                async with leading(self.storage, f"{self.key}:socket", self._stopping, self.lease) as lost:
-                    if not self._stopping.is_set():
-                        await self._receive(lost)
+        await self._consumer.listen(dict(self._options))
 
     async def join(self, integration: AsyncIntegration) -> None:
         """Act over this integration, and store the token there: what `Fleet(integration, bots=[bot])` calls."""
@@ -275,7 +291,7 @@ class Bot(Router):
             self.integration, self._client, self._storage = integration, None, None
         if self.integration is not integration:
             raise ConfigurationError(f"The bot {self.key!r} is of another integration, or has a storage of its own.")
-        self._warn_of_settings()
+        self.warn_of_settings()
         await self.ready()
 
     async def take(self, event: Event[Any]) -> None:
@@ -288,6 +304,7 @@ class Bot(Router):
         `secret` is that of the webhooks, the newest first; `mode` and `name` are those of `WebhookReceiver`, the name
         that of the bot's records by default. Register the webhooks with `client.webhooks.ensure(…)`.
         """
+        from webex.bots.happening import from_received
         from webex.webhooks import WebhookReceiver
 
         hooks = WebhookReceiver(
@@ -320,46 +337,18 @@ class Bot(Router):
 
     def run(self) -> None:
         """Listen until the process is asked to end (SIGINT, SIGTERM), then finish what is in hand."""
-        asyncio.run(self._run())
+        self._consumer.run()
 
     async def stop(self, grace: float | None = None) -> None:
         """Take no more events, give running handlers `grace` seconds; what is not finished comes again."""
-        self._stop_listening()
-        await self._consumer.drain(self.grace if grace is None else grace)
+        await self._consumer.stop(self.grace if grace is None else grace)
 
-    def _warn_of_settings(self) -> None:
+    def warn_of_settings(self) -> None:
+        """Log what a bot that begins to receive events should not be without."""
         if self._storage_given is None and self.integration is None:
             _logger.warning("the bot has no storage: after a restart it has forgotten what it was doing (storage=…)")
         if self.allow is None:
             _logger.warning("everyone who can reach the bot may use it (allow=…)")
-
-    @contextlib.contextmanager
-    def _receiving(self) -> Iterator[None]:
-        """Note that events are taken until `stop`, which ends all that take some."""
-        if not self._receivers:
-            self._stopping = asyncio.Event()
-        self._receivers += 1
-        try:
-            yield
-        finally:
-            self._receivers -= 1
-
-    def _stop_listening(self) -> None:
-        self._stopping.set()
-        if self._starting is not None and not self._starting.expired():
-            self._starting.reschedule(asyncio.get_running_loop().time())
-
-    @contextlib.asynccontextmanager
-    async def _until_stopped(self) -> AsyncIterator[None]:
-        """End the body when the bot is stopped: it may wait for a cloud that does not answer."""
-        try:
-            async with asyncio.timeout(None) as self._starting:
-                yield
-        except TimeoutError:
-            if not self._stopping.is_set():
-                raise
-        finally:
-            self._starting = None
 
     async def aclose(self) -> None:
         """Stop, and close what the bot opened itself."""
@@ -393,6 +382,8 @@ class Bot(Router):
         context: Context | None = None,
     ) -> Message:
         """Send what a handler answered with; buttons and forms are signed for the room or the person."""
+        from webex.bots.rendering import render
+
         person = context.person.id if context is not None and "to_person_id" in target else None
         room_id = target.get("room_id")
         fields = render(what, self, room_id, person, fallback)
@@ -427,36 +418,6 @@ class Bot(Router):
             await ctx.client.conversations.typing(ctx.room_id)
 
     # Inside
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        listening = asyncio.ensure_future(self.listen())
-        for name in ("SIGINT", "SIGTERM"):
-            with contextlib.suppress(NotImplementedError, AttributeError, ValueError):  # Windows; another thread
-                loop.add_signal_handler(getattr(signal, name), self._stop_listening)
-        try:
-            await listening
-        finally:
-            await self.aclose()
-
-    async def _receive(self, lost: asyncio.Event) -> None:
-        options: Any = {"max_in_hand": self._max_in_hand, **self._options, "ack": "manual"}
-        events = self.client.listen(self.resources, **options)
-        async with contextlib.AsyncExitStack() as stack:
-            async with self._until_stopped():
-                await stack.enter_async_context(events)
-            if self._stopping.is_set():
-                return
-            self._health.is_connected = True
-            try:
-                await self._consumer.take_all(events, "socket", self._stopping, lost)
-                await self._consumer.drain(self.grace)
-            finally:
-                self._health.is_connected = False
-
-    @property
-    def _max_in_hand(self) -> int:
-        return self._max_concurrent * 10
 
     def resume_later(self, happening: Happening) -> None:
         """Handle an event apart from the caller; `stop` waits for it."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from webex.bots.converters import DoesNotFitError, Rest, check_type, convert, is_rest, shown, without_none
-from webex.bots.text import Word
+from webex.bots.words import Word
 from webex.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from webex.bots.happening import from_event
+from webex.bots.leader import leading
 from webex.bots.room_queues import RoomQueues
 
 if TYPE_CHECKING:
@@ -24,8 +27,93 @@ class Consumer:
 
     def __init__(self, bot: Bot, handle: Callable[[Happening], Awaitable[Handled]], most: int, per_room: int) -> None:
         self._bot, self._handle = bot, handle
+        self._max_in_hand = most * 10  # of the bot's own subscription
+        self._stopping, self._receivers = asyncio.Event(), 0
+        self._starting: asyncio.Timeout | None = None
         self.queues: RoomQueues = RoomQueues(most, per_room)
         self.tasks: set[asyncio.Task[Any]] = set()
+
+    def run(self) -> None:
+        """Listen until the process is asked to end (SIGINT, SIGTERM), then close the bot."""
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        listening = asyncio.ensure_future(self._bot.listen())
+        for name in ("SIGINT", "SIGTERM"):
+            with contextlib.suppress(NotImplementedError, AttributeError, ValueError):  # Windows; another thread
+                loop.add_signal_handler(getattr(signal, name), self._stop_receiving)
+        try:
+            await listening
+        finally:
+            await self._bot.aclose()
+
+    async def listen(self, options: dict[str, Any]) -> None:
+        """Take the events of the bot's socket, while this worker leads, until `stop`."""
+        bot = self._bot
+        with self._receiving():
+            async with self._until_stopped():
+                await bot.ready()
+            bot.warn_of_settings()
+            while not self._stopping.is_set():
+                async with leading(bot.storage, f"{bot.key}:socket", self._stopping, bot.lease) as lost:
+                    if not self._stopping.is_set():
+                        await self._receive(lost, options)
+
+    async def _receive(self, lost: asyncio.Event, options: dict[str, Any]) -> None:
+        bot = self._bot
+        events = bot.client.listen(bot.resources, **{"max_in_hand": self._max_in_hand, **options, "ack": "manual"})
+        async with contextlib.AsyncExitStack() as stack:
+            async with self._until_stopped():
+                await stack.enter_async_context(events)
+            if self._stopping.is_set():
+                return
+            bot.health.is_connected = True
+            try:
+                await self.take_all(events, "socket", self._stopping, lost)
+                await self.drain(bot.grace)
+            finally:
+                bot.health.is_connected = False
+
+    async def consume(self, events: AsyncIterator[Event[Any]], max_in_hand: int) -> None:
+        """Take the events of another consumer until it ends, or `stop`."""
+        with self._receiving():
+            await self._bot.ready()
+            await self.take_all(events, "handle", self._stopping, max_in_hand=max_in_hand)
+            await self.drain(self._bot.grace)
+
+    async def stop(self, grace: float) -> None:
+        """Take no more events, and finish those in hand."""
+        self._stop_receiving()
+        await self.drain(grace)
+
+    def _stop_receiving(self) -> None:
+        self._stopping.set()
+        if self._starting is not None and not self._starting.expired():
+            self._starting.reschedule(asyncio.get_running_loop().time())
+
+    @contextlib.contextmanager
+    def _receiving(self) -> Iterator[None]:
+        """Note that events are taken until `stop`, which ends all that take some."""
+        if not self._receivers:
+            self._stopping = asyncio.Event()
+        self._receivers += 1
+        try:
+            yield
+        finally:
+            self._receivers -= 1
+
+    @contextlib.asynccontextmanager
+    async def _until_stopped(self) -> AsyncIterator[None]:
+        """End the body when the bot is stopped: it may wait for a cloud that does not answer."""
+        try:
+            async with asyncio.timeout(None) as self._starting:
+                yield
+        except TimeoutError:
+            if not self._stopping.is_set():
+                raise
+        finally:
+            self._starting = None
 
     async def take_all(
         self,

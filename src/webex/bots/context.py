@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from webex.bots import state
-from webex.bots.buttons import Button, Pressed
 from webex.bots.dialogs import Asked, Dialog, Running, check_form, step_name
-from webex.bots.forms import TOKEN, Prefilled, as_prefilled, card_of, fields_of, is_form
-from webex.bots.text import read_text
-from webex.cards import Card
+from webex.bots.forms import TOKEN, as_prefilled, is_form
 from webex.errors import ApiError, ConfigurationError, NotFoundError
-from webex.ids import to_uuid
 from webex.runtime.functions import is_asynchronous
 
 if TYPE_CHECKING:
@@ -26,6 +21,7 @@ if TYPE_CHECKING:
     from webex.bots.happening import Happening
     from webex.bots.router import Router
     from webex.bots.text import Said
+    from webex.bots.typing_indicator import TypingIndicator
     from webex.client import AsyncWebex
     from webex.models import Message
     from webex.realtime.event import Actor
@@ -33,14 +29,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _logger = logging.getLogger("webex.bots")
-_TYPING_AFTER: Final = 2.0  # seconds of handling until the bot shows that it types
-_CARD_TEXT: Final = "(a card)"
 
 
 class Context:
     """One event, and the ways to answer it."""
 
     def __init__(self, bot: Bot, happening: Happening, person: Actor, said: Said | None = None) -> None:
+        from webex.bots.text import read_text
+
         self.bot: Bot = bot
         self.happening: Happening = happening
         self.person: Actor = person
@@ -63,7 +59,7 @@ class Context:
         self._is_thread_known = self.message is not None
         self._running: tuple[tuple[str, str | None], Running] | None = None
         self._profile: Any = None
-        self._typing: asyncio.Task[None] | None = None
+        self._typing: TypingIndicator | None = None
 
     # What happened
 
@@ -244,7 +240,7 @@ class Context:
         """Return this context for a plain function in a worker thread."""
         from webex.bots.blocking import BlockingContext
 
-        return BlockingContext(self, asyncio.get_running_loop())
+        return BlockingContext(self)
 
     def note_card(self, message_id: str, thread: str | None) -> None:
         """Note which card was submitted, and in which thread it stands."""
@@ -252,7 +248,9 @@ class Context:
 
     def begin_typing(self) -> None:
         """Show that the bot types, once handling takes two seconds."""
-        self._typing = asyncio.create_task(self._type_later())
+        from webex.bots.typing_indicator import TypingIndicator
+
+        self._typing = TypingIndicator(self.typing)
 
     async def end(self) -> None:
         """Stop what runs beside the handler."""
@@ -282,55 +280,10 @@ class Context:
         self._is_thread_known = True
         return self.thread
 
-    async def _type_later(self) -> None:
-        await asyncio.sleep(_TYPING_AFTER)
-        with suppress(Exception):  # its failure must not fail the handler
-            await self.bot.show_typing(self)
-
     async def _stop_typing(self) -> None:
-        task, self._typing = self._typing, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        indicator, self._typing = self._typing, None
+        if indicator is not None:
+            await indicator.stop()
 
     def __repr__(self) -> str:
         return f"<Context {self.key}>"
-
-
-def render(what: Any, bot: Bot, room_id: str | None, person_id: str | None, fallback: str | None) -> dict[str, Any]:
-    """Return the fields of a message for what a handler answers with; buttons and forms signed for the room."""
-    if isinstance(what, str):
-        return {"markdown": what}
-
-    def sign(action: Any) -> dict[str, Any]:
-        button: Button = action
-        pressed = button.pressed(room_id, bot.now())
-        if not pressed.room and not pressed.only and person_id:
-            pressed.only = to_uuid(person_id)
-        return {TOKEN: bot.signer.sign(pressed)}
-
-    if isinstance(what, Card):
-        return {"markdown": fallback or _CARD_TEXT, "card": what.render(sign)}
-    if is_form(what):
-        prefilled: Prefilled = as_prefilled(what)
-        return {"markdown": fallback or prefilled.form.__form_texts__[0] or _CARD_TEXT} | {
-            "card": form_card(bot, prefilled, {}, room_id, person_id)
-        }
-    if hasattr(what, "to_dict") or isinstance(what, dict):
-        return {"markdown": fallback or _CARD_TEXT, "card": what}
-    if hasattr(what, "model_dump"):
-        dump = what.model_dump
-        return {"markdown": fallback or _CARD_TEXT, "card": dump(by_alias=True, exclude_none=True, mode="json")}
-    raise ConfigurationError(
-        f"A handler answered with {type(what).__name__}; answers are text, a Card, a form, a Dialog, or None."
-    )
-
-
-def form_card(
-    bot: Bot, prefilled: Prefilled, errors: dict[str, str], room_id: str | None, person_id: str | None
-) -> dict[str, Any]:
-    """Return the card of a form, signed for its room, else for its person."""
-    fields_of(prefilled.form)
-    only = "" if room_id or not person_id else to_uuid(person_id)
-    pressed = Pressed("form", prefilled.form.__qualname__, only=only, room=to_uuid(room_id) if room_id else "")
-    return card_of(prefilled.form, prefilled.values, errors, bot.signer.sign(pressed))

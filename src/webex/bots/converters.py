@@ -15,7 +15,7 @@ from webex.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from webex.bots.context import Context
-    from webex.bots.text import Word
+    from webex.bots.words import Word
 
 Rest = NewType("Rest", str)
 """The rest of what was said, as it was written: `text: Rest`."""

@@ -17,7 +17,6 @@ The record is written after a step, before the event is acknowledged: a step tha
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import typing
 from collections.abc import AsyncIterator, Callable
@@ -31,12 +30,9 @@ import msgspec
 from webex.bots.commands import Parameter, UsageError, parameters_of, place_of
 from webex.bots.converters import DoesNotFitError, convert, is_rest
 from webex.bots.forms import Form, forms_in
-from webex.bots.leader import leased
 from webex.bots.middlewares import within_middlewares
-from webex.bots.signals import Retry
-from webex.bots.text import Word
+from webex.bots.words import Word
 from webex.errors import ConfigurationError
-from webex.http.timing import Backoff
 from webex.ids import comparable_id, person_uuid
 
 if TYPE_CHECKING:
@@ -134,6 +130,11 @@ class Running:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait until no other worker runs a step of this dialog."""
+        import asyncio
+
+        from webex.bots.leader import leased
+        from webex.http.timing import Backoff
+
         pause = Backoff(0.02, 0.5)
         while True:
             async with leased(self._storage, NAMESPACE, self.key, _LEASE) as held:
@@ -157,6 +158,8 @@ class Running:
 
         Where another worker has written one meanwhile, the event is handled again: it meets the next step.
         """
+        from webex.bots.signals import Retry
+
         keep = _ENDED if record.done else max(record.expires - now, 0.0) + 7 * _ENDED
         written = msgspec.to_builtins(record)
 

@@ -18,11 +18,12 @@ import msgspec
 from webex.bots import help as help_texts
 from webex.bots.buttons import InvalidButtonError, Pressed
 from webex.bots.commands import UsageError
-from webex.bots.context import Context, form_card
+from webex.bots.context import Context
 from webex.bots.converters import DoesNotFitError, from_text
 from webex.bots.dialogs import Dialog
 from webex.bots.forms import TOKEN, Prefilled, parse, values_of
 from webex.bots.middlewares import around, within_middlewares
+from webex.bots.rendering import form_card
 from webex.bots.router import Entry
 from webex.bots.signals import Say
 from webex.bots.state import first_time, replaced_by

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, dataclass_tra
 
 import msgspec
 
-from webex.api.cards import attachment
 from webex.bots.converters import DoesNotFitError, choices_of, from_text, without_none
 from webex.errors import ConfigurationError
 
@@ -161,6 +160,8 @@ def fields_of(form: type[Form]) -> tuple[_Field, ...]:
             raise ConfigurationError(f"{place}: a form has at least one field.")
         _known[form] = found
         try:
+            from webex.api.cards import attachment
+
             attachment(card_of(form, {}, {}, "x" * 200))
         except ConfigurationError as error:
             del _known[form]

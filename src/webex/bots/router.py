@@ -17,7 +17,7 @@ from webex.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from webex.bots.allow import Rule
-    from webex.bots.text import Word
+    from webex.bots.words import Word
 
 F = TypeVar("F", bound=Callable[..., Any])
 D = TypeVar("D", bound=type[Dialog])

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from webex.bots.signals import Retry
 from webex.errors import StorageError
 from webex.ids import comparable_id, person_uuid
 
@@ -63,6 +62,8 @@ async def once(storage: AsyncAppStorage, bot: str, key: str, name: str) -> Async
     The mark is set before the body runs: a body that is killed midway does not run again. One that raises `Retry` gives
     it back.
     """
+    from webex.bots.signals import Retry
+
     mark = f"{bot}:{key}:{name}"
     is_first = await storage.add(_ONCE, mark, {}, expires_in=_DAY)
     try:

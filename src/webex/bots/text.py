@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from webex.bots.words import Mention, Word
 from webex.ids import person_uuid
 from webex.models.mentions import find_mentions, own_mentions, without
 
@@ -16,22 +17,6 @@ _PRIVATE: Final = re.compile(f"[{_OPEN}{_CLOSE}]")
 _QUOTES: Final = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'"})
 _WORD: Final = re.compile(r"""\s*(?:"([^"]*)"(?=\s|$)|'([^']*)'(?=\s|$)|(\S+))""")
 _DASH: Final = re.compile(r"(?<!\S)[—–](?=\w)")  # what phones make of `--`
-
-
-class Mention(NamedTuple):
-    """A mention in a message: the id of the account (None for `@all`), and the text that it stands as."""
-
-    id: str | None
-    text: str
-
-
-class Word(NamedTuple):
-    """One word of what was said: its text, where it begins, and the mention that it is."""
-
-    text: str
-    start: int
-    mention: Mention | None = None
-    quoted: bool = False
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,0 +1,21 @@
+"""The words of a message, as commands take them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mention(NamedTuple):
+    """A mention in a message: the id of the account (None for `@all`), and the text that it stands as."""
+
+    id: str | None
+    text: str
+
+
+class Word(NamedTuple):
+    """One word of what was said: its text, where it begins, and the mention that it is."""
+
+    text: str
+    start: int
+    mention: Mention | None = None
+    quoted: bool = False
