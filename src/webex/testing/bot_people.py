@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from webex.ids import public_id
 
 if TYPE_CHECKING:
-    from webex.api.files import FileLike
+    from webex.api.messages import FileLike
     from webex.client import AsyncWebex
     from webex.models import Message
     from webex.testing.bots import BotTest
