@@ -161,7 +161,12 @@ def test_ctrl_c(cell: Cell, serve: Serve) -> None:
     async def scenario(runtime: Any) -> None:
         await got(runtime, request_to(server, cell))
 
-    threading.Thread(target=interrupting, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        cell.run(scenario)
+    # Who runs the tests in the background may have them ignore the signal.
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=interrupting, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt):
+            cell.run(scenario)
+    finally:
+        signal.signal(signal.SIGINT, former)
     server.wait_until_closed()
