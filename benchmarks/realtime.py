@@ -184,8 +184,8 @@ def bare(cloud: Cloud, count: int) -> float:
     began = time.process_time()
     for number in range(count):
         token = decode(frames[number % len(frames)])["data"]["activity"]["object"]["displayName"]
-        head, _, nonce, sealed, tag = token.split(".")
-        decrypt(plain(nonce), plain(sealed) + plain(tag), head.encode())
+        head, _, nonce, encrypted, tag = token.split(".")
+        decrypt(plain(nonce), plain(encrypted) + plain(tag), head.encode())
     return (time.process_time() - began) / count
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from webex.encryption import jose
 from webex.encryption.channel import KMSChannel, secret_of
-from webex.encryption.content import key_urls_of, open_activity
+from webex.encryption.content import decrypt_activity, key_urls_of
 from webex.encryption.jose import BadTokenError, Cipher
 from webex.encryption.kms_identity import check_static_key, read_static_key
 from webex.encryption.scr import SCR
@@ -55,7 +55,7 @@ def tokens(data: bytes) -> None:
     """Compact JWEs and JWSs."""
     keys = {"keys": [{name: _STATIC[name] for name in ("kty", "n", "e", "kid")}]}
     readers: tuple[Callable[[str], object], ...] = (
-        _CIPHER.open,
+        _CIPHER.decrypt,
         jose.header_of,
         lambda token: jose.verify(token, _STATIC),
         lambda token: jose.verify_rs256(token, keys),
@@ -65,10 +65,10 @@ def tokens(data: bytes) -> None:
             read(_text(data))
 
 
-def sealed_for_rsa(data: bytes) -> None:
+def encrypted_for_rsa(data: bytes) -> None:
     """Compact JWEs for an RSA key; slow, for the key is checked each time."""
     with suppress(BadTokenError):
-        jose.open_with_rsa(_text(data), _PRIVATE)
+        jose.decrypt_with_rsa(_text(data), _PRIVATE)
 
 
 def agreements(data: bytes) -> None:
@@ -81,24 +81,24 @@ def agreements(data: bytes) -> None:
 
 
 def answers(data: bytes) -> None:
-    """What the socket brings for the key channel: in the clear, and sealed under the agreed key."""
+    """What the socket brings for the key channel: in the clear, and encrypted under the agreed key."""
     channel = KMSChannel(_Link())
     channel._static = _STATIC
     channel._remember(_CHANNEL, _CIPHER, time.time() + 3600)
     channel.receive(_value(data))
-    channel.receive([*_text(data).split("\n"), _CIPHER.seal(data), _CIPHER.seal(data, kid=_CHANNEL)])
+    channel.receive([*_text(data).split("\n"), _CIPHER.encrypt(data), _CIPHER.encrypt(data, kid=_CHANNEL)])
     with suppress(KMSError):
-        channel.open_relayed(_CIPHER.seal(data))
+        channel.decrypt_relayed(_CIPHER.encrypt(data))
     with suppress(KMSError):
         secret_of(_value(data))
 
 
 def files(data: bytes) -> None:
-    """Descriptions of encrypted files, plain and sealed."""
+    """Descriptions of encrypted files, plain and encrypted."""
     makers: tuple[Callable[[], SCR], ...] = (
         lambda: SCR.from_dict(_value(data)),
-        lambda: SCR.open(_CIPHER.seal(data), _CIPHER),
-        lambda: SCR.open(_text(data), _CIPHER),
+        lambda: SCR.from_jwe(_CIPHER.encrypt(data), _CIPHER),
+        lambda: SCR.from_jwe(_text(data), _CIPHER),
     )
     for make in makers:
         with suppress(DecryptionError):
@@ -107,7 +107,7 @@ def files(data: bytes) -> None:
 
 async def _drain(scr: SCR) -> None:
     async def pieces() -> AsyncIterator[bytes]:
-        yield b"sealed"
+        yield b"encrypted"
 
     async for _ in scr.decrypt(pieces()):
         pass
@@ -123,16 +123,16 @@ def static_keys(data: bytes) -> None:
 
 
 def activities(data: bytes) -> None:
-    """Activities as they come, and with their texts sealed under a key that fits."""
+    """Activities as they come, and with their texts encrypted under a key that fits."""
     activity = _value(data)
     if isinstance(activity, dict):
-        error = open_activity(activity, dict.fromkeys(key_urls_of(activity), _CIPHER))
+        error = decrypt_activity(activity, dict.fromkeys(key_urls_of(activity), _CIPHER))
         assert error is None or isinstance(error, DecryptionError)
-    sealed = {"objectType": "comment", "displayName": _CIPHER.seal(data), "cards": [_CIPHER.seal(data)]}
-    filed = {"objectType": "content", "files": {"items": [{"scr": _CIPHER.seal(data)}]}}
-    given = {"objectType": "submit", "inputs": _CIPHER.seal(data)}
-    for content in (sealed, filed, given):
-        open_activity({"encryptionKeyUrl": "kms://k", "object": content}, {"kms://k": _CIPHER})
+    encrypted = {"objectType": "comment", "displayName": _CIPHER.encrypt(data), "cards": [_CIPHER.encrypt(data)]}
+    filed = {"objectType": "content", "files": {"items": [{"scr": _CIPHER.encrypt(data)}]}}
+    given = {"objectType": "submit", "inputs": _CIPHER.encrypt(data)}
+    for content in (encrypted, filed, given):
+        decrypt_activity({"encryptionKeyUrl": "kms://k", "object": content}, {"kms://k": _CIPHER})
 
 
 def events(data: bytes) -> None:
@@ -214,7 +214,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     call.__name__: call
     for call in (
         tokens,
-        sealed_for_rsa,
+        encrypted_for_rsa,
         agreements,
         answers,
         files,
@@ -244,10 +244,10 @@ def seeds(name: str) -> list[bytes]:
     return found
 
 
-_TAKE_TOKENS: Final = ("tokens", "sealed_for_rsa", "answers", "files")
+_TAKE_TOKENS: Final = ("tokens", "encrypted_for_rsa", "answers", "files")
 _WANTED: Final[dict[str, set[str]]] = {
     "tokens": set(),
-    "sealed_for_rsa": set(),
+    "encrypted_for_rsa": set(),
     "agreements": {"crv", "key", "expirationDate"},
     "answers": {"requestId", "kmsMessages", "jwk"},
     "files": {"loc"},

@@ -168,7 +168,7 @@ def test_kms_traffic_is_shown_decrypted_without_bearers(browser: Browser) -> Non
 
     room = browser.view("rooms")[0]
     with Webex(ALICE_TOKEN, emulator_url=browser.cloud.url) as client:
-        client.conversations.post(room["public_id"], text="Sealed")
+        client.conversations.post(room["public_id"], text="Encrypted")
     shown = browser.view("keys")
     methods = [each["request"]["method"] for each in shown["exchanges"]]
     assert methods[-1] == "create"
@@ -176,7 +176,7 @@ def test_kms_traffic_is_shown_decrypted_without_bearers(browser: Browser) -> Non
     assert all(each["answer"]["status"] < 300 for each in shown["exchanges"])
     assert ALICE_TOKEN not in json.dumps(shown)
     activities = browser.view(f"room?id={room['id']}")["activities"]
-    assert activities[-1]["message"]["text"] == "Sealed"
+    assert activities[-1]["message"]["text"] == "Encrypted"
 
 
 def test_requests_with_filters_and_as_curl(browser: Browser) -> None:

@@ -243,7 +243,7 @@ def test_message_with_a_script_is_shown_sandboxed(browser: Browser) -> None:
     answer = browser.get(f"/_console/api/room?id={room['id']}")
     assert answer.headers["content-type"] == "application/json"
     last = answer.json()["activities"][-1]["message"]
-    browser.cloud.state.messages[last["id"]].html = SCRIPT  # a client may have put it there, sealed
+    browser.cloud.state.messages[last["id"]].html = SCRIPT  # a client may have put it there, encrypted
     frame = browser.get(f"/_console/html?id={last['id']}")
     assert SCRIPT in frame.text
     policy = frame.headers["content-security-policy"]

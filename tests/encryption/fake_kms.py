@@ -106,19 +106,19 @@ class FakeKMS:
         """A message with the service's signature."""
         return jose.sign(msgspec.json.encode(body), PRIVATE)
 
-    def sealed(self, body: dict[str, Any], uri: str | None = None) -> str:
+    def encrypted(self, body: dict[str, Any], uri: str | None = None) -> str:
         """A message under an agreed key, the newest one by default."""
         uri = uri or [*self.contexts][-1]
-        return self.contexts[uri].seal(msgspec.json.encode(body), kid=uri)
+        return self.contexts[uri].encrypt(msgspec.json.encode(body), kid=uri)
 
     def _answer_to(self, message: str) -> str | None:
         kid = jose.header_of(message)["kid"]
         if kid == STATIC["kid"]:
             self.agreements += 1
-            return self.agree(msgspec.json.decode(jose.open_with_rsa(message, PRIVATE)))
+            return self.agree(msgspec.json.decode(jose.decrypt_with_rsa(message, PRIVATE)))
         if kid not in self.contexts:
             return self.signed({"status": 403, "reason": "The ephemeral key has expired."})
-        body = msgspec.json.decode(self.contexts[kid].open(message))
+        body = msgspec.json.decode(self.contexts[kid].decrypt(message))
         self.requests.append(body)
         answer = self.answer(body)
-        return None if answer is None else self.sealed({"requestId": body["requestId"], **answer}, kid)
+        return None if answer is None else self.encrypted({"requestId": body["requestId"], **answer}, kid)

@@ -65,10 +65,10 @@ def test_a_recorded_negotiation_ends_with_the_recorded_key(as_recorded: list[str
         context = await kms.channel.agree()
         assert context.uri == ECDHE["ephemeral_key_after"]["uri"]
         for message in MESSAGES["messages"]:
-            opened = msgspec.json.decode(context.cipher.open(message["response_wrapped"]))
+            opened = msgspec.json.decode(context.cipher.decrypt(message["response_wrapped"]))
             assert opened == message["response_body"]
-        (((sealed,)), *_) = kms.posts
-        body = msgspec.json.decode(jose.open_with_rsa(sealed, PRIVATE))
+        (((encrypted,)), *_) = kms.posts
+        body = msgspec.json.decode(jose.decrypt_with_rsa(encrypted, PRIVATE))
         wanted = ECDHE["request"]["body"]
         assert body["jwk"] == {name: value for name, value in wanted["jwk"].items() if name != "kid"}
         assert body["client"]["credential"]["bearer"].startswith("VECTOR")
@@ -137,7 +137,7 @@ def test_a_recorded_signed_403_leads_to_a_new_channel_and_one_resend(as_recorded
         answer = await kms.channel.request(retrieve())
         assert answer["key"]["uri"] == URI
         assert kms.agreements == 2
-        assert len(kms.requests) == 1  # the first was sealed for the old channel, and never read
+        assert len(kms.requests) == 1  # the first was encrypted for the old channel, and never read
         assert len(kms.posts) == 4
 
     run(main())
@@ -187,9 +187,9 @@ def test_an_answer_for_another_channel_is_counted_and_changes_nothing() -> None:
             (uri,) = kms.contexts
             body = {"requestId": kms.requests[0]["requestId"], "status": 200, "key": "forged"}
             (foreign,) = other.contexts
-            stolen = other.contexts[foreign].seal(msgspec.json.encode(body), kid=uri)  # our name, another key
-            nameless = other.contexts[foreign].seal(msgspec.json.encode(body))
-            kms.channel.receive([other.sealed(body), stolen, nameless, "x", "a.b.c.d.e", 5, None, {}])
+            stolen = other.contexts[foreign].encrypt(msgspec.json.encode(body), kid=uri)  # our name, another key
+            nameless = other.contexts[foreign].encrypt(msgspec.json.encode(body))
+            kms.channel.receive([other.encrypted(body), stolen, nameless, "x", "a.b.c.d.e", 5, None, {}])
             kms.at_once(answers)
 
         await kms.channel.agree()
@@ -234,7 +234,7 @@ def test_an_old_key_is_not_accepted_for_a_new_request() -> None:
         kms.answer = lambda body: None
         asking = asyncio.ensure_future(kms.channel.request(retrieve()))
         await until(lambda: kms.requests)
-        kms.channel.receive([kms.sealed({"requestId": kms.requests[0]["requestId"], "status": 200}, old)])
+        kms.channel.receive([kms.encrypted({"requestId": kms.requests[0]["requestId"], "status": 200}, old)])
         assert kms.channel.unmatched == 1
         with pytest.raises(KMSTimeoutError):
             await asking

@@ -216,21 +216,21 @@ def test_an_old_refusal_is_counted_and_changes_nothing() -> None:
 def test_a_forwarded_request_and_its_answer() -> None:
     async def main() -> None:
         kms = FakeKMS()
-        token = await kms.channel.seal({"method": "create", "uri": "/resources"})
+        token = await kms.channel.encrypt({"method": "create", "uri": "/resources"})
         (uri,) = kms.contexts
-        body = msgspec.json.decode(kms.contexts[uri].open(token))
+        body = msgspec.json.decode(kms.contexts[uri].decrypt(token))
         assert body["uri"] == "/resources"
         assert body["client"]["clientId"] == kms.device_url
-        answer = kms.sealed({"status": 201, "resource": {"uri": "kms://r"}}, uri)
+        answer = kms.encrypted({"status": 201, "resource": {"uri": "kms://r"}}, uri)
         kms.moment += kms.lifetime
         await kms.channel.request(retrieve())  # meanwhile the channel is renewed
-        assert kms.channel.open_relayed(answer)["resource"]["uri"] == "kms://r"
+        assert kms.channel.decrypt_relayed(answer)["resource"]["uri"] == "kms://r"
         with pytest.raises(KMSError) as caught:
-            kms.channel.open_relayed(kms.sealed({"status": 403, "reason": "no"}))
+            kms.channel.decrypt_relayed(kms.encrypted({"status": 403, "reason": "no"}))
         assert caught.value.status == 403
-        for nonsense in (None, "x", answer[:-4] + "AAAA", Cipher(b"k" * 32).seal(b"{}")):
+        for nonsense in (None, "x", answer[:-4] + "AAAA", Cipher(b"k" * 32).encrypt(b"{}")):
             with pytest.raises(KMSError):
-                kms.channel.open_relayed(nonsense)
+                kms.channel.decrypt_relayed(nonsense)
 
     run(main())
 

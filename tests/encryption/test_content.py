@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from webex.encryption.content import key_url_of, key_urls_of, open_activity, reaction_hmac, seal_activity
+from webex.encryption.content import decrypt_activity, encrypt_activity, key_url_of, key_urls_of, reaction_hmac
 from webex.encryption.jose import Cipher
 from webex.encryption.scr import SCR
 from webex.errors import DecryptionError, EncryptionError
@@ -19,8 +19,8 @@ URL, OWN, OTHER = "kms://kms.example.com/keys/1", "kms://kms.example.com/keys/2"
 ONE, TWO = Cipher(b"1" * 32), Cipher(b"2" * 32)
 
 
-def sealed(text: str, cipher: Cipher = ONE) -> str:
-    return cipher.seal(text.encode())
+def encrypted(text: str, cipher: Cipher = ONE) -> str:
+    return cipher.encrypt(text.encode())
 
 
 def scr(tag: bytes = b"t" * 16) -> SCR:
@@ -67,9 +67,9 @@ TEXTS = {
 @pytest.mark.parametrize("kind", TEXTS)
 def test_texts_of_each_kind_are_decrypted(kind: str) -> None:
     fields = ("displayName", "content", "previous", "previousValue", "summary")
-    activity = {"encryptionKeyUrl": URL, "object": {"objectType": kind, **{name: sealed(name) for name in fields}}}
+    activity = {"encryptionKeyUrl": URL, "object": {"objectType": kind, **{name: encrypted(name) for name in fields}}}
     before = deepcopy(activity)
-    assert open_activity(activity, {URL: ONE}) is None
+    assert decrypt_activity(activity, {URL: ONE}) is None
     for name in fields:
         expected = name if name in TEXTS[kind] else before["object"][name]  # type: ignore[index]  # a dict
         assert activity["object"][name] == expected  # type: ignore[index]  # a dict
@@ -79,9 +79,9 @@ def test_texts_of_each_kind_are_decrypted(kind: str) -> None:
 def test_fields_of_unknown_objects_are_decrypted_if_encrypted(kind: Any) -> None:
     activity: dict[str, Any] = {
         "encryptionKeyUrl": URL,
-        "object": {"objectType": kind, "displayName": "Alice", "content": sealed("text")},
+        "object": {"objectType": kind, "displayName": "Alice", "content": encrypted("text")},
     }
-    assert open_activity(activity, {URL: ONE}) is None
+    assert decrypt_activity(activity, {URL: ONE}) is None
     assert activity["object"] == {"objectType": kind, "displayName": "Alice", "content": "text"}
 
 
@@ -92,18 +92,18 @@ def test_stale_title_of_the_room_is_removed() -> None:
             "object": {"objectType": "comment"},
             "target": {"displayName": title, "id": "x"},
         }
-        assert open_activity(activity, {URL: ONE}) is None
+        assert decrypt_activity(activity, {URL: ONE}) is None
         return activity["target"]
 
-    assert opened(sealed("title", TWO)) == {"id": "x"}
+    assert opened(encrypted("title", TWO)) == {"id": "x"}
     for plain in ("title", "eyJ", "a.b.c.d.e", 5):
         assert opened(plain) == {"displayName": plain, "id": "x"}
 
 
 def test_activity_without_a_key_or_an_object_is_unchanged() -> None:
-    for activity in ({"object": {"displayName": sealed("x")}}, {"encryptionKeyUrl": URL, "object": "text"}):
+    for activity in ({"object": {"displayName": encrypted("x")}}, {"encryptionKeyUrl": URL, "object": "text"}):
         before = deepcopy(activity)
-        assert open_activity(activity, {URL: ONE}) is None
+        assert decrypt_activity(activity, {URL: ONE}) is None
         assert activity == before
 
 
@@ -112,21 +112,21 @@ def content_activity() -> dict[str, Any]:
         "encryptionKeyUrl": URL,
         "object": {
             "objectType": "content",
-            "displayName": sealed("text"),
+            "displayName": encrypted("text"),
             "files": {
                 "items": [
-                    {"displayName": sealed("one"), "content": sealed("c"), "scr": scr().seal(ONE)},
+                    {"displayName": encrypted("one"), "content": encrypted("c"), "scr": scr().to_jwe(ONE)},
                     {
-                        "displayName": sealed("two", TWO),
+                        "displayName": encrypted("two", TWO),
                         "encryptionKeyUrl": OWN,
-                        "scr": scr().seal(TWO),
-                        "image": {"scr": scr(b"u" * 16).seal(TWO)},
+                        "scr": scr().to_jwe(TWO),
+                        "image": {"scr": scr(b"u" * 16).to_jwe(TWO)},
                     },
                     {"displayName": "", "encryptionKeyUrl": ""},
                 ]
             },
             "links": {
-                "items": [{"displayName": sealed("link"), "sslr": sealed("s")}, {"url": "https://x.example.com"}]
+                "items": [{"displayName": encrypted("link"), "sslr": encrypted("s")}, {"url": "https://x.example.com"}]
             },
         },
     }
@@ -134,7 +134,7 @@ def content_activity() -> dict[str, Any]:
 
 def test_files_are_decrypted_with_their_own_keys() -> None:
     activity = content_activity()
-    assert open_activity(activity, {URL: ONE, OWN: TWO}) is None
+    assert decrypt_activity(activity, {URL: ONE, OWN: TWO}) is None
     one, two, three = activity["object"]["files"]["items"]
     assert (one["displayName"], one["content"], two["displayName"]) == ("one", "c", "two")
     assert one["scr"].to_dict() == two["scr"].to_dict() == scr().to_dict()
@@ -150,28 +150,28 @@ def test_fields_without_a_key_are_removed_and_the_rest_decrypted() -> None:
     refused = DecryptionError("refused")
     for missing in ({URL: ONE, OWN: refused}, {URL: ONE}):
         activity = content_activity()
-        error = open_activity(activity, missing)
+        error = decrypt_activity(activity, missing)
         assert error is refused if OWN in missing else "not at hand" in str(error)
         one, two, _ = activity["object"]["files"]["items"]
         assert (activity["object"]["displayName"], one["displayName"]) == ("text", "one")
         assert two == {"encryptionKeyUrl": OWN, "image": {}}
     nothing = content_activity()
-    error = open_activity(nothing, {URL: refused, OWN: DecryptionError("later")})
+    error = decrypt_activity(nothing, {URL: refused, OWN: DecryptionError("later")})
     assert error is refused  # the first one
     assert "displayName" not in nothing["object"]
 
 
 @pytest.mark.parametrize(
     ("damaged", "text"),
-    [("no token", "A part of the message can't be opened"), (sealed("x", TWO), "can't be opened")],
+    [("no token", "A part of the message can't be opened"), (encrypted("x", TWO), "can't be opened")],
     ids=["no token", "another key"],
 )
 def test_damaged_text_is_removed_and_reported(damaged: str, text: str) -> None:
     activity = {
         "encryptionKeyUrl": URL,
-        "object": {"objectType": "comment", "displayName": damaged, "content": sealed("c")},
+        "object": {"objectType": "comment", "displayName": damaged, "content": encrypted("c")},
     }
-    error = open_activity(activity, {URL: ONE})
+    error = decrypt_activity(activity, {URL: ONE})
     assert text in str(error)
     assert activity["object"] == {"objectType": "comment", "content": "c"}
 
@@ -180,17 +180,23 @@ def test_cards_and_inputs_are_json() -> None:
     card = {"type": "AdaptiveCard", "body": ["é"]}
     activity: dict[str, Any] = {
         "encryptionKeyUrl": URL,
-        "object": {"objectType": "comment", "cards": [sealed(json.dumps(card)), sealed("{"), sealed("x", TWO)]},
+        "object": {
+            "objectType": "comment",
+            "cards": [encrypted(json.dumps(card)), encrypted("{"), encrypted("x", TWO)],
+        },
     }
-    error = open_activity(activity, {URL: ONE})
+    error = decrypt_activity(activity, {URL: ONE})
     assert activity["object"]["cards"] == [card]
     assert "holds no JSON" in str(error)
     odd: dict[str, Any] = {"encryptionKeyUrl": URL, "object": {"objectType": "comment", "cards": "text"}}
-    assert open_activity(odd, {URL: ONE}) is None
+    assert decrypt_activity(odd, {URL: ONE}) is None
     assert odd["object"]["cards"] == []
     for text, inputs in (('{"a": 1}', {"a": 1}), ("[1]", None), ("{", None)):
-        submit: dict[str, Any] = {"encryptionKeyUrl": URL, "object": {"objectType": "submit", "inputs": sealed(text)}}
-        open_activity(submit, {URL: ONE})
+        submit: dict[str, Any] = {
+            "encryptionKeyUrl": URL,
+            "object": {"objectType": "submit", "inputs": encrypted(text)},
+        }
+        decrypt_activity(submit, {URL: ONE})
         assert submit["object"].get("inputs") == inputs
 
 
@@ -198,25 +204,25 @@ def test_cards_and_inputs_are_json() -> None:
 def test_activity_has_a_key_url_where_the_verb_requires_it(verb: str) -> None:
     activity = {"verb": verb, "object": {"objectType": "comment", "displayName": "text"}}
     before = deepcopy(activity)
-    made = seal_activity(activity, ONE, URL)
+    made = encrypt_activity(activity, ONE, URL)
     assert activity == before  # a copy
     assert made.get("encryptionKeyUrl") == (None if verb in ("create", "leave") else URL)
-    assert ONE.open(made["object"]["displayName"]) == b"text"
+    assert ONE.decrypt(made["object"]["displayName"]) == b"text"
 
 
 def test_title_activity_has_the_key_url_in_its_object() -> None:
     titled = {"verb": "update", "object": {"objectType": "conversation", "displayName": "title", "previous": "p"}}
-    made = seal_activity(titled, ONE, URL)["object"]
+    made = encrypt_activity(titled, ONE, URL)["object"]
     assert (made["encryptionKeyUrl"], made["previous"]) == (URL, "p")
-    assert ONE.open(made["displayName"]) == b"title"
+    assert ONE.decrypt(made["displayName"]) == b"title"
     untitled = {"verb": "update", "object": {"objectType": "conversation", "tags": []}}
-    assert "encryptionKeyUrl" not in seal_activity(untitled, ONE, URL)["object"]
+    assert "encryptionKeyUrl" not in encrypt_activity(untitled, ONE, URL)["object"]
 
 
 @pytest.mark.parametrize("content", ["text", {}, {"objectType": "person", "displayName": "Alice"}], ids=str)
 def test_other_object_is_sent_unchanged(content: Any) -> None:
     activity = {"verb": "post", "object": content}
-    assert seal_activity(activity, ONE, URL) is activity
+    assert encrypt_activity(activity, ONE, URL) is activity
 
 
 def test_encrypted_activity_round_trips() -> None:
@@ -230,23 +236,23 @@ def test_encrypted_activity_round_trips() -> None:
             "files": {"items": [described, {"url": "https://x.example.com"}], "more": 1},
         },
     }
-    made = seal_activity(activity, ONE, URL)
+    made = encrypt_activity(activity, ONE, URL)
     items = made["object"]["files"]["items"]
     assert [item["objectType"] for item in items] == ["file", "file"]
     assert all(isinstance(text, str) for text in (items[0]["scr"], items[0]["image"]["scr"], items[0]["displayName"]))
     assert (items[0]["image"]["width"], made["object"]["files"]["more"]) == (5, 1)
-    assert open_activity(made, {URL: ONE}) is None
+    assert decrypt_activity(made, {URL: ONE}) is None
     assert (made["object"]["displayName"], made["object"]["content"]) == ("text", "5")
     assert made["object"]["files"]["items"][0]["scr"].to_dict() == scr().to_dict()
     submit = {"verb": "cardAction", "object": {"objectType": "submit", "inputs": {}, "displayName": "plain"}}
-    answer = seal_activity(submit, ONE, URL)
+    answer = encrypt_activity(submit, ONE, URL)
     assert answer["object"]["displayName"] == "plain"
-    assert open_activity(answer, {URL: ONE}) is None
+    assert decrypt_activity(answer, {URL: ONE}) is None
     assert answer["object"]["inputs"] == {}
     card = {"verb": "post", "object": {"objectType": "comment", "cards": [{"a": 1}], "inputs": {"b": 2}}}
-    with_card = seal_activity(card, ONE, URL)
+    with_card = encrypt_activity(card, ONE, URL)
     assert with_card["object"]["inputs"] == {"b": 2}
-    assert open_activity(with_card, {URL: ONE}) is None
+    assert decrypt_activity(with_card, {URL: ONE}) is None
     assert with_card["object"]["cards"] == [{"a": 1}]
 
 
@@ -306,7 +312,9 @@ def test_file_of_one_byte_is_complete_and_an_empty_one_is_not() -> None:
         asyncio.run(joined(SCR.new().decrypt(pieces(b"x"))))
 
 
-@pytest.mark.parametrize("token", ["no token", sealed("{"), sealed("[]"), sealed("{}"), scr().seal(TWO)], ids=range(5))
+@pytest.mark.parametrize(
+    "token", ["no token", encrypted("{"), encrypted("[]"), encrypted("{}"), scr().to_jwe(TWO)], ids=range(5)
+)
 def test_description_of_a_file_that_cannot_be_read_is_refused(token: str) -> None:
     with pytest.raises(DecryptionError, match="description of an encrypted file"):
-        SCR.open(token, ONE)
+        SCR.from_jwe(token, ONE)

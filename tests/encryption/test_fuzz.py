@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.encryption.vectors import load
 from webex.encryption import jose
 from webex.encryption.channel import KMSChannel, secret_of
-from webex.encryption.content import key_urls_of, open_activity
+from webex.encryption.content import decrypt_activity, key_urls_of
 from webex.encryption.jose import BadTokenError, Cipher
 from webex.encryption.kms_identity import check_static_key, read_static_key
 from webex.encryption.scr import SCR
@@ -68,7 +68,7 @@ def damaged_json(draw: st.DrawFn, values: list[Any]) -> Any:
 @given(damaged(TOKENS) | st.text(max_size=200))
 def test_tokens(token: str) -> None:
     key = {"kty": "RSA", "kid": "x", "n": load("kms-ecdhe")["static_public_key"]["n"], "e": "AQAB"}
-    for read in (CIPHER.open, jose.header_of, lambda text: jose.verify(text, key)):
+    for read in (CIPHER.decrypt, jose.header_of, lambda text: jose.verify(text, key)):
         with contextlib.suppress(BadTokenError):
             read(token)
 
@@ -79,7 +79,7 @@ def test_scr(value: Any) -> None:
     with contextlib.suppress(DecryptionError):
         SCR.from_dict(value)
     with contextlib.suppress(DecryptionError):
-        SCR.open(CIPHER.seal(msgspec.json.encode(value)), CIPHER)
+        SCR.from_jwe(CIPHER.encrypt(msgspec.json.encode(value)), CIPHER)
 
 
 @settings(max_examples=200, deadline=None)
@@ -109,7 +109,7 @@ def test_answers_of_the_key_service(messages: Any) -> None:
 def test_activities(wire: Any) -> None:
     if not isinstance(wire, dict):
         return
-    error = open_activity(wire, dict.fromkeys(key_urls_of(wire), CIPHER))
+    error = decrypt_activity(wire, dict.fromkeys(key_urls_of(wire), CIPHER))
     assert error is None or isinstance(error, DecryptionError)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from webex.encryption.content import open_activity, seal_activity
+from webex.encryption.content import decrypt_activity, encrypt_activity
 from webex.encryption.jose import BadTokenError, Cipher
 from webex.errors import ConfigurationError, DecryptionError
 from webex.ids import base64url_encode
@@ -20,7 +20,7 @@ KEY = bytes(range(32))
 URL = "kms://kms.example.com/keys/1"
 
 
-def sealed(plain: bytes, **header: Any) -> str:
+def encrypted(plain: bytes, **header: Any) -> str:
     """A token under `KEY` whose header and content are the test's."""
     head = base64url_encode(json.dumps({"alg": "dir", "enc": "A256GCM", **header}).encode())
     iv = os.urandom(12)
@@ -34,43 +34,43 @@ def deflated(plain: bytes) -> bytes:
 
 
 HOSTILE: dict[str, str] = {
-    "no deflate": sealed(b"\xff\xff this is no deflate \xff", zip="DEF"),
-    "deflate that grows a thousandfold": sealed(deflated(b"x" * 50_000_000), zip="DEF"),
-    "unknown compression": sealed(b"text", zip="BZ2"),
-    "compression that is a number": sealed(b"text", zip=7),
-    "critical header": sealed(b"text", crit=["exp"], exp=1),
-    "header of 5 MB": sealed(b"text", kid="k" * 5_000_000),
+    "no deflate": encrypted(b"\xff\xff this is no deflate \xff", zip="DEF"),
+    "deflate that grows a thousandfold": encrypted(deflated(b"x" * 50_000_000), zip="DEF"),
+    "unknown compression": encrypted(b"text", zip="BZ2"),
+    "compression that is a number": encrypted(b"text", zip=7),
+    "critical header": encrypted(b"text", crit=["exp"], exp=1),
+    "header of 5 MB": encrypted(b"text", kid="k" * 5_000_000),
     "header of 5 MB of nothing": "A" * 5_000_000 + "....",
     "300,000 empty parts": "." * 300_000,
     "empty": "....",
     "header that is a list": base64url_encode(b"[]") + "..AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA",
     "header without end": base64url_encode(b"[" * 3000) + "..AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA",
-    "wrong algorithm": sealed(b"text", alg="none"),
-    "PBES2 with a billion rounds": sealed(b"text", alg="PBES2-HS256+A128KW", p2c=10**9, p2s="AAAA"),
+    "wrong algorithm": encrypted(b"text", alg="none"),
+    "PBES2 with a billion rounds": encrypted(b"text", alg="PBES2-HS256+A128KW", p2c=10**9, p2s="AAAA"),
 }
 
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_token_is_refused(what: str) -> None:
     with pytest.raises(BadTokenError):
-        Cipher(KEY).open(HOSTILE[what])
+        Cipher(KEY).decrypt(HOSTILE[what])
 
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_field_does_not_affect_the_others(what: str) -> None:
-    fine = Cipher(KEY).seal(b"fine")
+    fine = Cipher(KEY).encrypt(b"fine")
     activity = {
         "encryptionKeyUrl": URL,
         "object": {"objectType": "comment", "displayName": HOSTILE[what], "content": fine},
     }
-    failure = open_activity(activity, {URL: Cipher(KEY)})
+    failure = decrypt_activity(activity, {URL: Cipher(KEY)})
     assert isinstance(failure, DecryptionError)
     assert "displayName" not in activity["object"]
     assert activity["object"]["content"] == "fine"  # type: ignore[index]  # a mapping
 
 
 def test_compressed_token_is_still_decrypted() -> None:
-    assert Cipher(KEY).open(sealed(deflated(b"packed"), zip="DEF")) == b"packed"
+    assert Cipher(KEY).decrypt(encrypted(deflated(b"packed"), zip="DEF")) == b"packed"
 
 
 def test_large_headers_are_not_cached() -> None:
@@ -79,7 +79,7 @@ def test_large_headers_are_not_cached() -> None:
     try:
         for number in range(20):
             with pytest.raises(BadTokenError):
-                cipher.open(f"{number}{'A' * 1_000_000}....")
+                cipher.decrypt(f"{number}{'A' * 1_000_000}....")
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -92,11 +92,11 @@ def test_large_headers_are_not_cached() -> None:
 def test_lone_surrogate_is_refused_before_encryption(content: dict[str, Any]) -> None:
     activity = {"verb": "post", "object": {"objectType": "comment", **content}}
     with pytest.raises(ConfigurationError, match="lone surrogate"):
-        seal_activity(activity, Cipher(KEY), URL)
+        encrypt_activity(activity, Cipher(KEY), URL)
 
 
 def test_surrogate_pair_is_joined_before_encryption() -> None:
     activity = {"verb": "post", "object": {"objectType": "comment", "displayName": "\ud83d\ude00"}}
-    opened = seal_activity(activity, Cipher(KEY), URL)
-    assert open_activity(opened, {URL: Cipher(KEY)}) is None
+    opened = encrypt_activity(activity, Cipher(KEY), URL)
+    assert decrypt_activity(opened, {URL: Cipher(KEY)}) is None
     assert opened["object"]["displayName"] == "\U0001f600"

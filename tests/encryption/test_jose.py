@@ -22,7 +22,7 @@ def head_of(length: int) -> str:
     return made
 
 
-def sealed_under(head: str) -> str:
+def encrypted_under(head: str) -> str:
     """A token with another header, genuine."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -32,14 +32,14 @@ def sealed_under(head: str) -> str:
 
 
 def test_header_is_read_up_to_its_limit() -> None:
-    assert KEY.open(sealed_under(head_of(8 * 1024))) == b"text"
+    assert KEY.decrypt(encrypted_under(head_of(8 * 1024))) == b"text"
     longer = head_of(8 * 1024 + 4)
     with pytest.raises(BadTokenError, match=r"The header of the JWE has 8,196 characters"):
-        KEY.open(sealed_under(longer))
+        KEY.decrypt(encrypted_under(longer))
 
 
 def changed(place: int, text: str) -> str:
-    parts = KEY.seal(b"text").split(".")
+    parts = KEY.encrypt(b"text").split(".")
     parts[place] = text
     return ".".join(parts)
 
@@ -60,22 +60,22 @@ def changed(place: int, text: str) -> str:
         pytest.param(changed(4, "AAAA"), "has the wrong length", id="a short tag"),
         pytest.param(changed(3, "%"), "is no base64url", id="no content"),
         pytest.param(changed(3, "AAAA"), "was changed, or encrypted under another key", id="other content"),
-        pytest.param(Cipher(bytes(32)).seal(b"x"), "encrypted under another key", id="another key"),
+        pytest.param(Cipher(bytes(32)).encrypt(b"x"), "encrypted under another key", id="another key"),
     ],
 )
 def test_token_of_another_key_or_format_is_refused(token: Any, text: str) -> None:
     with pytest.raises(BadTokenError, match=text):
-        KEY.open(token)
+        KEY.decrypt(token)
 
 
 def test_content_is_encrypted_with_a_fresh_nonce() -> None:
-    tokens = {KEY.seal(b"text") for _ in range(5)}
+    tokens = {KEY.encrypt(b"text") for _ in range(5)}
     assert len(tokens) == 5
-    assert {KEY.open(token) for token in tokens} == {b"text"}
-    assert KEY.open(KEY.seal(b"")) == b""
-    named = KEY.seal(b"text", kid="kms://h/1")
+    assert {KEY.decrypt(token) for token in tokens} == {b"text"}
+    assert KEY.decrypt(KEY.encrypt(b"")) == b""
+    named = KEY.encrypt(b"text", kid="kms://h/1")
     assert jose.header_of(named) == {"enc": "A256GCM", "alg": "dir", "kid": "kms://h/1"}
-    assert KEY.open(named) == b"text"
+    assert KEY.decrypt(named) == b"text"
     for wrong in (31, 33):
         with pytest.raises(BadTokenError, match=f"has 32 bytes, not {wrong}"):
             Cipher(bytes(wrong))

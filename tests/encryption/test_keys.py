@@ -161,7 +161,7 @@ def test_stored_keys_persist_and_belong_to_one_user() -> None:
         first, second, bob = FakeKMS(), FakeKMS(), FakeKMS()
         cipher = await UserKeys("alice", first.channel, KeyRing(), storage).get(URL)
         again = await UserKeys("alice", second.channel, KeyRing(), storage).get(URL)
-        assert again.open(cipher.seal(b"text")) == b"text"
+        assert again.decrypt(cipher.encrypt(b"text")) == b"text"
         assert second.posts == []
         await UserKeys("bob", bob.channel, KeyRing(), storage).get(URL)
         assert uris(bob) == [URL]
@@ -198,7 +198,7 @@ def test_new_key_is_requested_and_cached() -> None:
         assert (request["method"], request["uri"], request["count"]) == ("create", "/keys", 1)
         assert url == URL
         assert ring.find("alice", URL) is cipher
-        assert Cipher(bytes(range(32))).open(cipher.seal(b"x")) == b"x"
+        assert Cipher(bytes(range(32))).decrypt(cipher.encrypt(b"x")) == b"x"
 
     run(main())
 

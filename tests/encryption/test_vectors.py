@@ -12,7 +12,7 @@ import pytest
 
 from tests.encryption.vectors import load
 from webex.encryption import jose
-from webex.encryption.content import key_url_of, key_urls_of, open_activity, reaction_hmac, seal_activity
+from webex.encryption.content import decrypt_activity, encrypt_activity, key_url_of, key_urls_of, reaction_hmac
 from webex.encryption.jose import BadTokenError, Cipher
 from webex.encryption.kms_identity import check_static_key, read_static_key
 from webex.encryption.scr import SCR
@@ -36,32 +36,32 @@ def cipher_of(vectors: Any) -> Cipher:
 @pytest.mark.parametrize("case", TEXT["cases"], ids=lambda case: case["name"])
 def test_text(case: Any) -> None:
     cipher = cipher_of(TEXT)
-    made = cipher.seal(case["plaintext"].encode(), iv=base64url_decode(case["iv"]))
+    made = cipher.encrypt(case["plaintext"].encode(), iv=base64url_decode(case["iv"]))
     assert made == case["node_jose_fixed_iv"]
     for name, token in case.items():
         if name not in ("name", "plaintext", "iv", "note"):
-            assert cipher.open(token).decode() == case["plaintext"], name
-    assert cipher.open(cipher.seal(case["plaintext"].encode())).decode() == case["plaintext"]
-    assert cipher.seal(b"x") != cipher.seal(b"x")
+            assert cipher.decrypt(token).decode() == case["plaintext"], name
+    assert cipher.decrypt(cipher.encrypt(case["plaintext"].encode())).decode() == case["plaintext"]
+    assert cipher.encrypt(b"x") != cipher.encrypt(b"x")
 
 
 def test_text_of_other_shapes() -> None:
     cipher = cipher_of(TEXT)
-    assert cipher.open(TEXT["empty_plaintext"]["token"]) == b""
+    assert cipher.decrypt(TEXT["empty_plaintext"]["token"]) == b""
     for name in ("key_with_kid_referenced", "foreign_kid"):
-        assert cipher.open(TEXT[name]["token"]).decode() == TEXT[name]["plaintext"]
+        assert cipher.decrypt(TEXT[name]["token"]).decode() == TEXT[name]["plaintext"]
 
 
 @pytest.mark.parametrize("case", TEXT["must_fail"]["tampered"], ids=lambda case: case["changed"])
 def test_changed_text_is_refused(case: Any) -> None:
     with pytest.raises(BadTokenError):
-        cipher_of(TEXT).open(case["jwe"])
+        cipher_of(TEXT).decrypt(case["jwe"])
 
 
 def test_text_under_another_key_is_refused() -> None:
     wrong = TEXT["must_fail"]["wrong_key"]
     with pytest.raises(BadTokenError):
-        Cipher(base64url_decode(wrong["k"])).open(wrong["token"])
+        Cipher(base64url_decode(wrong["k"])).decrypt(wrong["token"])
 
 
 # Files
@@ -82,22 +82,22 @@ def _cases() -> list[Any]:
 
 @pytest.mark.parametrize("case", _cases(), ids=lambda case: case.get("name", case["scr"]["loc"]))
 def test_files(case: Any) -> None:
-    clear, sealed = b64decode(case["file_base64"]), b64decode(case["cdata_base64"])
-    scr = SCR.open(case["scr_jwe"], cipher_of(FILES))
+    clear, encrypted = b64decode(case["file_base64"]), b64decode(case["cdata_base64"])
+    scr = SCR.from_jwe(case["scr_jwe"], cipher_of(FILES))
     assert scr.to_dict() == case["scr"]
-    assert asyncio.run(_joined(scr.decrypt(_pieces(sealed)))) == clear
+    assert asyncio.run(_joined(scr.decrypt(_pieces(encrypted)))) == clear
     again = SCR.from_dict(case["scr"])
     again.tag = None
-    assert asyncio.run(_joined(again.encrypt(_pieces(clear)))) == sealed
+    assert asyncio.run(_joined(again.encrypt(_pieces(clear)))) == encrypted
     assert base64url_encode(again.tag or b"") == case["scr"]["tag"]
-    assert SCR.open(again.seal(cipher_of(FILES)), cipher_of(FILES)).to_dict() == case["scr"]
+    assert SCR.from_jwe(again.to_jwe(cipher_of(FILES)), cipher_of(FILES)).to_dict() == case["scr"]
     assert list(scr.to_dict()) == FILES["member_order"]
 
 
 def test_a_changed_file_is_refused() -> None:
     case = FILES["node_scr"][0]
-    sealed = b64decode(case["cdata_base64"])
-    for damaged in (sealed[:-1], sealed + b"x", bytes([sealed[0] ^ 1]) + sealed[1:], b""):
+    encrypted = b64decode(case["cdata_base64"])
+    for damaged in (encrypted[:-1], encrypted + b"x", bytes([encrypted[0] ^ 1]) + encrypted[1:], b""):
         with pytest.raises(DecryptionError):
             asyncio.run(_joined(SCR.from_dict(case["scr"]).decrypt(_pieces(damaged))))
 
@@ -143,12 +143,12 @@ def test_static_keys(case: Any) -> None:
 def test_negotiation() -> None:
     private = STATIC["rsa_private_jwk"]
     for name in ("request", "request_python"):
-        assert msgspec.json.decode(jose.open_with_rsa(ECDHE[name]["wrapped"], private)) == ECDHE[name]["body"]
+        assert msgspec.json.decode(jose.decrypt_with_rsa(ECDHE[name]["wrapped"], private)) == ECDHE[name]["body"]
     public = read_static_key(ECDHE["kms_details_http_body"]["rsaPublicKey"])
     assert public == ECDHE["static_public_key"]
-    sealed = jose.seal_for_rsa(b"{}", public)
-    assert jose.header_of(sealed) == ECDHE["request"]["protected_header"]
-    assert jose.open_with_rsa(sealed, private) == b"{}"
+    encrypted = jose.encrypt_for_rsa(b"{}", public)
+    assert jose.header_of(encrypted) == ECDHE["request"]["protected_header"]
+    assert jose.decrypt_with_rsa(encrypted, private) == b"{}"
     for name, token in ECDHE["response"].items():
         if isinstance(token, str):
             assert msgspec.json.decode(jose.verify(token, public)) == ECDHE["response"]["body"], name
@@ -165,17 +165,17 @@ def test_negotiation() -> None:
 @pytest.mark.parametrize("message", MESSAGES["messages"], ids=lambda message: message["name"])
 def test_messages_of_the_channel(message: Any) -> None:
     cipher = cipher_of(MESSAGES["ephemeral_key"])
-    assert msgspec.json.decode(cipher.open(message["request_wrapped"])) == message["request_body"]
-    assert msgspec.json.decode(cipher.open(message["response_wrapped"])) == message["response_body"]
+    assert msgspec.json.decode(cipher.decrypt(message["request_wrapped"])) == message["request_body"]
+    assert msgspec.json.decode(cipher.decrypt(message["response_wrapped"])) == message["response_body"]
     assert jose.header_of(message["request_wrapped"]) == message["request_header"]
-    made = cipher.seal(b"{}", kid=MESSAGES["ephemeral_key"]["uri"])
+    made = cipher.encrypt(b"{}", kid=MESSAGES["ephemeral_key"]["uri"])
     assert jose.header_of(made) == message["request_header"]
 
 
 def test_errors_of_the_channel() -> None:
     cipher = cipher_of(MESSAGES["ephemeral_key"])
     for error in MESSAGES["errors"]:
-        assert msgspec.json.decode(cipher.open(error["wrapped"])) == error["body"]
+        assert msgspec.json.decode(cipher.decrypt(error["wrapped"])) == error["body"]
     expired = MESSAGES["error_jws_expired_ephemeral_key"]
     assert msgspec.json.decode(jose.verify(expired["jws"], ECDHE["static_public_key"])) == expired["body"]
 
@@ -185,12 +185,12 @@ def test_errors_of_the_channel() -> None:
 
 def _opened(wire: Any, cipher: Cipher) -> tuple[Any, DecryptionError | None]:
     activity = msgspec.json.decode(msgspec.json.encode(wire))
-    error = open_activity(activity, dict.fromkeys(key_urls_of(activity), cipher))
+    error = decrypt_activity(activity, dict.fromkeys(key_urls_of(activity), cipher))
     return activity, error
 
 
-_SEALED = [row for row in ACTIVITIES["rows"] if key_url_of(row["wire"]) is not None and row.get("decrypted")]
-# Where the JS SDK seals no cards, opens no inputs, or leaves a new title closed.
+_ENCRYPTED = [row for row in ACTIVITIES["rows"] if key_url_of(row["wire"]) is not None and row.get("decrypted")]
+# Where the JS SDK encrypts no cards, opens no inputs, or leaves a new title closed.
 _OTHERWISE = {
     "update_title",
     "post_with_cards_outbound",
@@ -201,7 +201,9 @@ _OTHERWISE = {
 }
 
 
-@pytest.mark.parametrize("row", [row for row in _SEALED if row["name"] not in _OTHERWISE], ids=lambda row: row["name"])
+@pytest.mark.parametrize(
+    "row", [row for row in _ENCRYPTED if row["name"] not in _OTHERWISE], ids=lambda row: row["name"]
+)
 def test_activities_are_decrypted(row: Any) -> None:
     activity, error = _opened(row["wire"], cipher_of(ACTIVITIES))
     assert error is None
@@ -218,15 +220,15 @@ def test_activities_are_decrypted(row: Any) -> None:
 @pytest.mark.parametrize("row", [row for row in ACTIVITIES["rows"] if "plain" in row], ids=lambda row: row["name"])
 def test_activities_are_encrypted_in_the_required_fields(row: Any) -> None:
     cipher = cipher_of(ACTIVITIES)
-    sealed = seal_activity(row["plain"], cipher, ACTIVITIES["key_uri"])
+    encrypted = encrypt_activity(row["plain"], cipher, ACTIVITIES["key_uri"])
     if row["name"] in _OTHERWISE:
         return
     for name, value in row["wire"]["object"].items():
         if isinstance(value, str) and value.count(".") == 4:
-            assert cipher.open(sealed["object"][name]) == cipher.open(value)
+            assert cipher.decrypt(encrypted["object"][name]) == cipher.decrypt(value)
         elif name not in ("files", "cards"):
-            assert sealed["object"][name] == value
-    assert sealed.get("encryptionKeyUrl") == row["wire"].get("encryptionKeyUrl")
+            assert encrypted["object"][name] == value
+    assert encrypted.get("encryptionKeyUrl") == row["wire"].get("encryptionKeyUrl")
 
 
 def test_a_card_and_its_submission_are_decoded() -> None:

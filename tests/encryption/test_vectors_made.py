@@ -18,7 +18,7 @@ from joserfc.jwk import OctKey, RSAKey
 from tests.encryption.fake_kms import FakeKMS, agreement_key
 from tests.encryption.vectors import load
 from webex.encryption import jose
-from webex.encryption.content import key_urls_of, open_activity, seal_activity
+from webex.encryption.content import decrypt_activity, encrypt_activity, key_urls_of
 from webex.encryption.jose import Cipher
 from webex.encryption.scr import SCR
 from webex.ids import base64url_decode, base64url_encode
@@ -44,8 +44,8 @@ def compact(value: Any) -> bytes:
 
 def opened_by_hand(token: str, key: bytes) -> bytes:
     """The clear bytes of a JWE, with AES-GCM alone."""
-    head, _, iv, sealed, tag = token.split(".")
-    return AESGCM(key).decrypt(base64url_decode(iv), base64url_decode(sealed) + base64url_decode(tag), head.encode())
+    head, _, iv, encrypted, tag = token.split(".")
+    return AESGCM(key).decrypt(base64url_decode(iv), base64url_decode(encrypted) + base64url_decode(tag), head.encode())
 
 
 def opened_by_joserfc(token: str, key: bytes) -> bytes | None:
@@ -58,7 +58,7 @@ def opened_by_joserfc(token: str, key: bytes) -> bytes | None:
 @pytest.mark.parametrize("case", TEXT["cases"], ids=lambda case: case["name"])
 def test_encrypted_text_is_decrypted_by_other_libraries(case: Any) -> None:
     key = base64url_decode(TEXT["jwk"]["k"])
-    token = Cipher(key).seal(case["plaintext"].encode())
+    token = Cipher(key).encrypt(case["plaintext"].encode())
     assert token.split(".")[0] == TEXT["protected_header_b64"]
     assert opened_by_hand(token, key) == opened_by_joserfc(token, key) == case["plaintext"].encode()
 
@@ -67,22 +67,22 @@ def test_encrypted_text_is_decrypted_by_other_libraries(case: Any) -> None:
 @pytest.mark.parametrize("case", TEXT["cases"], ids=lambda case: case["name"])
 def test_text_is_encrypted_as_by_node(case: Any, name: str) -> None:
     token = case[name]
-    assert cipher_of(TEXT).seal(case["plaintext"].encode(), iv=nonce_of(token)) == token
+    assert cipher_of(TEXT).encrypt(case["plaintext"].encode(), iv=nonce_of(token)) == token
 
 
 def test_empty_text_is_encrypted_as_by_node() -> None:
     empty = TEXT["empty_plaintext"]
-    assert cipher_of(TEXT).seal(b"", iv=base64url_decode(empty["iv"])) == empty["token"]
+    assert cipher_of(TEXT).encrypt(b"", iv=base64url_decode(empty["iv"])) == empty["token"]
 
 
 @pytest.mark.parametrize("case", [*FILES["node_scr"], FILES["node_scr_fresh"], FILES["python_made"]], ids=range(5))
 def test_an_scr_is_encrypted_as_recorded(case: Any) -> None:
     token = case["scr_jwe"]
     cipher = cipher_of(FILES)
-    scr = compact(SCR.open(token, cipher).to_dict())
-    assert cipher.seal(scr, iv=nonce_of(token)) == token
+    scr = compact(SCR.from_jwe(token, cipher).to_dict())
+    assert cipher.encrypt(scr, iv=nonce_of(token)) == token
     key = base64url_decode(FILES["jwk"]["k"])
-    assert json.loads(opened_by_hand(SCR.from_dict(case["scr"]).seal(cipher), key)) == case["scr"]
+    assert json.loads(opened_by_hand(SCR.from_dict(case["scr"]).to_jwe(cipher), key)) == case["scr"]
 
 
 def test_a_new_file_is_decrypted_by_other_libraries() -> None:
@@ -92,13 +92,13 @@ def test_a_new_file_is_decrypted_by_other_libraries() -> None:
         for start in range(0, len(clear), 100):
             yield clear[start : start + 100]
 
-    async def sealed(scr: SCR) -> bytes:
+    async def encrypted(scr: SCR) -> bytes:
         return b"".join([piece async for piece in scr.encrypt(pieces())])
 
     scr = SCR.new()
-    data = asyncio.run(sealed(scr))
+    data = asyncio.run(encrypted(scr))
     scr.loc = "https://files.example.com/new"
-    token = scr.seal(cipher_of(FILES))
+    token = scr.to_jwe(cipher_of(FILES))
     shown = json.loads(opened_by_joserfc(token, base64url_decode(FILES["jwk"]["k"])) or b"")
     key, iv, tag = (base64url_decode(shown[name]) for name in ("key", "iv", "tag"))
     assert (len(data), len(tag)) == (len(clear), 16)
@@ -120,7 +120,7 @@ def test_the_agreed_key_equals_that_of_node_kms(pair: Any) -> None:
 def test_a_negotiation_is_decrypted_by_other_libraries() -> None:
     private = STATIC["rsa_private_jwk"]
     body = compact(ECDHE["request"]["body"])
-    token = jose.seal_for_rsa(body, ECDHE["static_public_key"])
+    token = jose.encrypt_for_rsa(body, ECDHE["static_public_key"])
     assert jose.header_of(token) == ECDHE["request"]["protected_header"]
     key = RSAKey.import_key(private).private_key
     assert isinstance(key, rsa.RSAPrivateKey)
@@ -146,8 +146,8 @@ def test_a_response_is_signed_as_by_node_and_verified_elsewhere() -> None:
 def test_channel_requests_are_encrypted_as_by_node(message: Any) -> None:
     cipher, key = cipher_of(MESSAGES["ephemeral_key"]), base64url_decode(MESSAGES["ephemeral_key"]["jwk"]["k"])
     token, uri = message["request_wrapped"], MESSAGES["ephemeral_key"]["uri"]
-    assert cipher.seal(compact(message["request_body"]), kid=uri, iv=nonce_of(token)) == token
-    answer = cipher.seal(compact(message["response_body"]), kid=uri, iv=base64url_decode(message["response_iv"]))
+    assert cipher.encrypt(compact(message["request_body"]), kid=uri, iv=nonce_of(token)) == token
+    answer = cipher.encrypt(compact(message["response_body"]), kid=uri, iv=base64url_decode(message["response_iv"]))
     assert json.loads(opened_by_joserfc(answer, key) or b"") == message["response_body"]
     assert nonce_of(message["response_wrapped"]) == nonce_of(answer)
 
@@ -174,14 +174,14 @@ def test_the_examples_have_channel_messages_of_both_directions() -> None:
 
 
 class Recorded(Cipher):
-    """Seals with the nonce of the recorded token of the same text."""
+    """Encrypts with the nonce of the recorded token of the same text."""
 
     def __init__(self, key: bytes, wire: Any) -> None:
         super().__init__(key)
-        self._nonces = {self.open(token): nonce_of(token) for token in _tokens(wire)}
+        self._nonces = {self.decrypt(token): nonce_of(token) for token in _tokens(wire)}
 
-    def seal(self, data: bytes, *, kid: str | None = None, iv: bytes | None = None) -> str:
-        return super().seal(data, kid=kid, iv=self._nonces[data])
+    def encrypt(self, data: bytes, *, kid: str | None = None, iv: bytes | None = None) -> str:
+        return super().encrypt(data, kid=kid, iv=self._nonces[data])
 
 
 def _tokens(value: Any) -> list[str]:
@@ -192,7 +192,7 @@ def _tokens(value: Any) -> list[str]:
     return [value] if isinstance(value, str) and value.startswith("eyJ") and value.count(".") == 4 else []
 
 
-# Ours seals cards, which the JS SDK leaves open; the other is the body of a new conversation.
+# Ours encrypts cards, which the JS SDK leaves open; the other is the body of a new conversation.
 _OTHERWISE = {"post_with_cards_outbound", "POST conversations body"}
 
 
@@ -203,7 +203,7 @@ _OTHERWISE = {"post_with_cards_outbound", "POST conversations body"}
 )
 def test_activities_are_encrypted_as_by_the_js_sdk(row: Any) -> None:
     cipher = Recorded(base64url_decode(ACTIVITIES["jwk"]["k"]), row["wire"])
-    made = seal_activity(row["plain"], cipher, ACTIVITIES["key_uri"])
+    made = encrypt_activity(row["plain"], cipher, ACTIVITIES["key_uri"])
     # The key service's part is filled in elsewhere.
     assert {**made, "kmsMessage": None} == {**row["wire"], "kmsMessage": None}
 
@@ -212,26 +212,26 @@ def test_a_card_is_encrypted_as_a_whole() -> None:
     key = base64url_decode(ACTIVITIES["jwk"]["k"])
     plain = ROWS["post_with_cards_outbound"]["plain"]
     card = json.loads(plain["object"]["cards"][0])
-    sealed = seal_activity(
+    encrypted = encrypt_activity(
         {**plain, "object": {**plain["object"], "cards": [card]}}, Cipher(key), ACTIVITIES["key_uri"]
     )
-    assert [json.loads(opened_by_joserfc(token, key) or b"") for token in sealed["object"]["cards"]] == [card]
+    assert [json.loads(opened_by_joserfc(token, key) or b"") for token in encrypted["object"]["cards"]] == [card]
 
 
 def test_a_title_is_encrypted_as_by_the_js_sdk() -> None:
     row = ROWS["POST conversations body"]
     title = row["wire"]["displayName"]
-    assert cipher_of(ACTIVITIES).seal(row["plain"]["displayName"].encode(), iv=nonce_of(title)) == title
+    assert cipher_of(ACTIVITIES).encrypt(row["plain"]["displayName"].encode(), iv=nonce_of(title)) == title
 
 
 def test_an_activity_without_a_key_is_unchanged() -> None:
     wire = json.loads(json.dumps(ROWS["inbound without encryptionKeyUrl"]["wire"]))
-    assert open_activity(wire, dict.fromkeys(key_urls_of(wire), cipher_of(ACTIVITIES))) is None
+    assert decrypt_activity(wire, dict.fromkeys(key_urls_of(wire), cipher_of(ACTIVITIES))) is None
     assert wire == ROWS["inbound without encryptionKeyUrl"]["decrypted"]
 
 
 def test_a_new_title_is_decrypted() -> None:
     row = ROWS["update_title"]
     wire = json.loads(json.dumps(row["wire"]))
-    assert open_activity(wire, dict.fromkeys(key_urls_of(wire), cipher_of(ACTIVITIES))) is None
+    assert decrypt_activity(wire, dict.fromkeys(key_urls_of(wire), cipher_of(ACTIVITIES))) is None
     assert wire["object"]["displayName"] == row["plain"]["object"]["displayName"]

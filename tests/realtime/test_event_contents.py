@@ -95,9 +95,9 @@ def test_own_messages_are_delivered_too(webex_cloud: Cloud) -> None:
             room = await shared_room(alice)
             async with alice.messages.listen() as events:
                 await alice.messages.create(room_id=room, text="over REST")
-                await alice.conversations.post(room, "sealed here")
+                await alice.conversations.post(room, "encrypted here")
                 heard = await take(events, 2)
-            assert [event.data.text for event in heard] == ["over REST", "sealed here"]
+            assert [event.data.text for event in heard] == ["over REST", "encrypted here"]
             assert {event.actor_id for event in heard} == {heard[0].created_by}
 
     run(main())

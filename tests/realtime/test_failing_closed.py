@@ -1,4 +1,4 @@
-"""Encryption fails closed: what can't be proven is told as an error, what can't be sealed is not sent."""
+"""Encryption fails closed: what can't be proven is told as an error, what can't be encrypted is not sent."""
 
 from __future__ import annotations
 
@@ -150,13 +150,13 @@ def test_a_damaged_text_is_reported_and_the_rest_is_readable(webex_cloud: Cloud,
             room = await shared_room(alice)
             key = key_of(webex_cloud, room)
             cipher = webex_cloud.kms.cipher(key.uri)
-            sealed = cipher.seal(b"the text")
+            encrypted = cipher.encrypt(b"the text")
             broken = {
-                "truncated": sealed[:-10],
-                "changed": sealed[:-4] + ("AAAA" if sealed[-4:] != "AAAA" else "BBBB"),
+                "truncated": encrypted[:-10],
+                "changed": encrypted[:-4] + ("AAAA" if encrypted[-4:] != "AAAA" else "BBBB"),
                 "no JWE": "the text",
             }[damage]
-            content = {"objectType": "comment", "displayName": broken, "content": cipher.seal(b"<p>the html</p>")}
+            content = {"objectType": "comment", "displayName": broken, "content": cipher.encrypt(b"<p>the html</p>")}
             async with bob.messages.listen(**QUICK) as events:
                 push(webex_cloud, room, content, key.uri)
                 (event,) = await take(events)
@@ -173,7 +173,11 @@ def test_a_tampered_scr_is_reported(webex_cloud: Cloud) -> None:
             room = await shared_room(alice)
             key = key_of(webex_cloud, room)
             cipher = webex_cloud.kms.cipher(key.uri)
-            file = {"objectType": "file", "displayName": cipher.seal(b"a.txt"), "scr": cipher.seal(b'{"enc":"none"}')}
+            file = {
+                "objectType": "file",
+                "displayName": cipher.encrypt(b"a.txt"),
+                "scr": cipher.encrypt(b'{"enc":"none"}'),
+            }
             async with bob.messages.listen(**QUICK) as events:
                 push(webex_cloud, room, {"objectType": "content", "files": {"items": [file]}}, key.uri)
                 (event,) = await take(events)

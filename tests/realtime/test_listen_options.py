@@ -167,9 +167,9 @@ def test_a_key_of_one_person_decrypts_nothing_for_another(webex_cloud: Cloud) ->
                 async with carol.messages.listen(**QUICK) as hers:
                     await say(alice, room, "two")
                     assert texts(await take(his)) == ["two"]
-                    (sealed,) = await take(hers)
-        assert isinstance(sealed.decryption_error, DecryptionError)
-        assert sealed.data.text is None
+                    (encrypted,) = await take(hers)
+        assert isinstance(encrypted.decryption_error, DecryptionError)
+        assert encrypted.data.text is None
 
     run(main())
 

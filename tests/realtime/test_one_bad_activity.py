@@ -17,7 +17,7 @@ from webex.realtime import dispatcher
 def test_unexpected_decryption_failure_is_reported_with_its_event(
     webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    real = dispatcher.open_activity
+    real = dispatcher.decrypt_activity
 
     def odd(opened: dict[str, Any], ciphers: Any) -> Any:
         failure = real(opened, ciphers)
@@ -25,7 +25,7 @@ def test_unexpected_decryption_failure_is_reported_with_its_event(
             raise error
         return failure
 
-    monkeypatch.setattr(dispatcher, "open_activity", odd)
+    monkeypatch.setattr(dispatcher, "decrypt_activity", odd)
 
     async def main() -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:

@@ -56,7 +56,7 @@ def test_reaction_is_encrypted_and_signed_with_the_message_key(webex_cloud: Clou
             assert (body["verb"], body["encryptionKeyUrl"]) == ("add", second)
             assert body["parent"] == {"id": to_uuid(str(sent.id)), "type": "reaction"}
             assert body["object"].keys() == {"objectType", "displayName", "hmac"}
-            assert webex_cloud.kms.cipher(second).open(body["object"]["displayName"]) == b"celebrate"
+            assert webex_cloud.kms.cipher(second).decrypt(body["object"]["displayName"]) == b"celebrate"
             assert body["object"]["hmac"] == proof_of(webex_cloud, first, str(sent.id), "celebrate")
             assert "celebrate" not in json.dumps(body)
             assert (made.name, made.message_id, made.room_id, made.person_id) == ("celebrate", sent.id, room, BOB)
@@ -143,7 +143,7 @@ def test_more_reactions_than_a_page_holds_are_all_listed(webex_cloud: Cloud) -> 
                         BOB_ID,
                         {"objectType": "reaction2", "displayName": name},
                         parent={"id": to_uuid(str(sent.id)), "type": "reaction"},
-                        sealed=True,
+                        encrypted=True,
                     )
             assert sorted(each.name or "" for each in await alice.messages.reactions(sent)) == sorted(names)
 

@@ -33,9 +33,9 @@ def cipher_of(cloud: Cloud, room_id: str) -> Cipher:
 
 
 def kms_request(cloud: Cloud, token: str) -> Any:
-    """What a sealed request to the key service says."""
+    """What an encrypted request to the key service says."""
     agreed = cloud.state.agreed_keys[jose.header_of(token)["kid"]]
-    return json.loads(Cipher(agreed.secret).open(token))
+    return json.loads(Cipher(agreed.secret).decrypt(token))
 
 
 # Messages
@@ -53,8 +53,8 @@ def test_only_text_and_html_are_encrypted(webex_cloud: Cloud) -> None:
             assert request.query == {"personRefresh": "true"}
             body, cipher = request.body, cipher_of(webex_cloud, room)
             content = body["object"]
-            assert cipher.open(content["displayName"]).decode() == "Bob hello"
-            assert cipher.open(content["content"]).decode() == html
+            assert cipher.decrypt(content["displayName"]).decode() == "Bob hello"
+            assert cipher.decrypt(content["content"]).decode() == html
             for token in (content["displayName"], content["content"]):
                 parts = token.split(".")
                 assert (len(parts), parts[1]) == (5, "")
@@ -81,7 +81,7 @@ def test_mention_by_public_id_reaches_the_person(webex_cloud: Cloud, name: str, 
             content = sent(webex_cloud)[0].body["object"]
             assert content["mentions"] == {"items": [{"objectType": "person", "id": BOB_ID}]}
             assert content["groupMentions"] == {"items": [{"objectType": "groupMention", "groupType": "all"}]}
-            stored = cipher_of(webex_cloud, room).open(content["content"]).decode()
+            stored = cipher_of(webex_cloud, room).decrypt(content["content"]).decode()
             assert f"data-object-id={quote}{BOB_ID}{quote}" in stored
             (message,) = await alice.messages.list(room_id=room).to_list()
             assert message.mentioned_people == [to_hydra_id("PEOPLE", BOB_ID)]
@@ -96,8 +96,8 @@ def test_html_without_text_gets_a_text(webex_cloud: Cloud) -> None:
             room = await shared_room(alice)
             await alice.conversations.post(room, html="<p>salt &amp; <b>pepper</b></p>")
             content, cipher = sent(webex_cloud)[0].body["object"], cipher_of(webex_cloud, room)
-            assert cipher.open(content["displayName"]).decode() == "salt & pepper"
-            assert cipher.open(content["content"]).decode() == "<p>salt &amp; <b>pepper</b></p>"
+            assert cipher.decrypt(content["displayName"]).decode() == "salt & pepper"
+            assert cipher.decrypt(content["content"]).decode() == "<p>salt &amp; <b>pepper</b></p>"
 
     run(main())
 
@@ -166,9 +166,9 @@ def test_a_file_is_sent_as_ciphertext_with_its_tag_in_the_scr(webex_cloud: Cloud
         (item,) = request.body["object"]["files"]["items"]
         cipher = cipher_of(webex_cloud, room)
         assert (item["objectType"], item["mimeType"], item["fileSize"]) == ("file", "text/plain", len(data))
-        assert cipher.open(item["displayName"]) == b"numbers.txt"
-        assert cipher.open(request.body["object"]["displayName"]) == b"a caption"
-        scr = json.loads(cipher.open(item["scr"]))
+        assert cipher.decrypt(item["displayName"]) == b"numbers.txt"
+        assert cipher.decrypt(request.body["object"]["displayName"]) == b"a caption"
+        scr = json.loads(cipher.decrypt(item["scr"]))
         assert list(scr) == ["enc", "key", "iv", "aad", "loc", "tag"]
         assert len(base64url_decode(scr["tag"])) == 16
         assert scr["loc"] == item["url"]
@@ -274,7 +274,7 @@ def test_kms_requests_carry_user_and_device(webex_cloud: Cloud) -> None:
         first, *later = [message for post in posts for message in post.body["kmsMessages"]]
         static = webex_cloud.kms.cluster
         assert jose.header_of(first) == {"alg": "RSA-OAEP", "enc": "A256GCM", "kid": static}
-        agreement = json.loads(identity().open(first))
+        agreement = json.loads(identity().decrypt(first))
         assert (agreement["method"], agreement["uri"]) == ("create", f"{static}/ecdhe")
         (agreed,) = webex_cloud.state.agreed_keys.values()
         assert later
@@ -302,7 +302,7 @@ def test_each_key_agreement_uses_a_new_key(webex_cloud: Cloud) -> None:
             await until(lambda: len(webex_cloud.state.messages) == 3)
         tokens = [token for post in sent(webex_cloud, "*/kms/messages") for token in post.body["kmsMessages"]]
         agreements = [
-            json.loads(identity().open(token)) for token in tokens if jose.header_of(token)["alg"] == "RSA-OAEP"
+            json.loads(identity().decrypt(token)) for token in tokens if jose.header_of(token)["alg"] == "RSA-OAEP"
         ]
         assert len(agreements) == 3
         assert len({body["jwk"]["x"] for body in agreements}) == 3

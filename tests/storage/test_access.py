@@ -42,7 +42,7 @@ KINDS: dict[str, Any] = {
 }
 
 
-def sealed(inner: Any) -> EncryptedStorage:
+def encrypted(inner: Any) -> EncryptedStorage:
     return EncryptedStorage(inner, [EncryptedStorage.generate_key()])
 
 
@@ -350,7 +350,7 @@ def test_a_key_that_is_not_text_is_refused(bad: Any, tmp_path: Path) -> None:
         drive(StorageAccess(MemoryStorage(), runtime()).put("", "key", 1))
 
 
-@pytest.mark.parametrize("wrap", [lambda inner: inner, lambda inner: scoped(inner, "one"), sealed])
+@pytest.mark.parametrize("wrap", [lambda inner: inner, lambda inner: scoped(inner, "one"), encrypted])
 def test_adapter_with_both_bindings_needs_no_threads(wrap: Callable[[Any], Any]) -> None:
     adapter = BothStyles()
     storage = wrap(adapter)

@@ -1,4 +1,4 @@
-"""Sealed values: never readable, never movable, and keys can be rotated."""
+"""Encrypted values: never readable, never movable, and keys can be rotated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OLD, NEW = EncryptedStorage.generate_key(), EncryptedStorage.generate_key()
 SECRET = {"access_token": "very secret token", "n": 1}
 
 
-def sealed_text(inner: Any, namespace: str = "credentials", key: str = "key") -> str:
+def encrypted_text(inner: Any, namespace: str = "credentials", key: str = "key") -> str:
     text = inner.bind(namespace).get(key)
     assert isinstance(text, str)
     return text
@@ -28,8 +28,8 @@ def sealed_text(inner: Any, namespace: str = "credentials", key: str = "key") ->
 def test_the_inner_storage_gets_no_plain_text() -> None:
     inner = MemoryStorage()
     EncryptedStorage(inner, [OLD]).bind("credentials").put("key", SECRET)
-    assert "secret" not in sealed_text(inner)
-    assert sealed_text(inner).startswith("webex1.")
+    assert "secret" not in encrypted_text(inner)
+    assert encrypted_text(inner).startswith("webex1.")
 
 
 def test_the_file_contains_no_plain_text(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_equal_values_have_different_ciphertexts() -> None:
     texts = set()
     for _ in range(5):
         binding.put("key", SECRET)
-        texts.add(sealed_text(inner))
+        texts.add(encrypted_text(inner))
     assert len(texts) == 5
 
 
@@ -54,7 +54,7 @@ def test_a_changed_value_is_refused() -> None:
     inner = MemoryStorage()
     binding = EncryptedStorage(inner, [OLD]).bind("credentials")
     binding.put("key", SECRET)
-    head, key_id, body = sealed_text(inner).split(".")
+    head, key_id, body = encrypted_text(inner).split(".")
     raw = bytearray(base64.urlsafe_b64decode(body))
     for position in (0, 11, 12, len(raw) // 2, len(raw) - 1):
         changed = bytearray(raw)
@@ -79,7 +79,7 @@ def test_a_truncated_value_is_refused(body: str) -> None:
     inner = MemoryStorage()
     storage = EncryptedStorage(inner, [OLD])
     storage.bind("credentials").put("key", SECRET)
-    head, key_id, _ = sealed_text(inner).split(".")
+    head, key_id, _ = encrypted_text(inner).split(".")
     inner.bind("credentials").put("key", f"{head}.{key_id}.{body}")
     with pytest.raises(DecryptionError):
         storage.bind("credentials").get("key")
@@ -93,7 +93,7 @@ def test_a_value_moved_to_another_key_is_refused(namespace: str, key: str) -> No
     inner = MemoryStorage()
     storage = EncryptedStorage(inner, [OLD])
     storage.bind("credentials").put("key", SECRET)
-    inner.bind(namespace).put(key, sealed_text(inner))
+    inner.bind(namespace).put(key, encrypted_text(inner))
     with pytest.raises(DecryptionError, match="moved"):
         storage.bind(namespace).get(key)
 
@@ -110,13 +110,13 @@ def test_the_first_key_encrypts_and_all_decrypt() -> None:
 def test_a_value_of_a_removed_key_names_the_key() -> None:
     inner = MemoryStorage()
     EncryptedStorage(inner, [OLD]).bind("credentials").put("key", SECRET)
-    wanted = sealed_text(inner).split(".")[1]
+    wanted = encrypted_text(inner).split(".")[1]
     with pytest.raises(DecryptionError, match=wanted) as caught:
         EncryptedStorage(inner, [NEW]).bind("credentials").get("key")
     assert OLD not in str(caught.value)
 
 
-def test_reseal_replaces_the_old_key(tmp_path: Path) -> None:
+def test_reencrypt_replaces_the_old_key(tmp_path: Path) -> None:
     inner = SQLiteStorage(tmp_path / "webex.db")
     old = EncryptedStorage(inner, [OLD])
     for number in range(700):
@@ -125,21 +125,21 @@ def test_reseal_replaces_the_old_key(tmp_path: Path) -> None:
     both = EncryptedStorage(inner, [NEW, OLD])
     both.bind("credentials").put("fresh", 1)
 
-    assert both.reseal("credentials", "sessions") == 701
-    assert both.reseal("credentials", "sessions") == 0
+    assert both.reencrypt("credentials", "sessions") == 701
+    assert both.reencrypt("credentials", "sessions") == 0
 
     new = EncryptedStorage(inner, [NEW])
     assert [new.bind("credentials").get(f"key{number}") for number in range(700)] == list(range(700))
     assert new.bind("sessions").get("session") == SECRET
 
 
-def test_reseal_keeps_the_expiry(tmp_path: Path) -> None:
+def test_reencrypt_keeps_the_expiry(tmp_path: Path) -> None:
     from tests.storage.helpers import MovableClock
 
     clock = MovableClock()
     inner = MemoryStorage(clock=clock)
     EncryptedStorage(inner, [OLD]).bind("logins").put("login", SECRET, expires_in=600)
-    EncryptedStorage(inner, [NEW, OLD]).reseal("logins")
+    EncryptedStorage(inner, [NEW, OLD]).reencrypt("logins")
     binding = EncryptedStorage(inner, [NEW]).bind("logins")
     assert binding.get("login") == SECRET
     clock.advance(601)
@@ -147,12 +147,12 @@ def test_reseal_keeps_the_expiry(tmp_path: Path) -> None:
         binding.get("login")
 
 
-def test_reseal_keeps_a_newer_value() -> None:
+def test_reencrypt_keeps_a_newer_value() -> None:
     inner = MemoryStorage()
     EncryptedStorage(inner, [OLD]).bind("credentials").put("key", "old")
 
     class Overtaken(MemoryStorage):
-        """Somebody writes between the read and the write of reseal, once."""
+        """Somebody writes between the read and the write of reencrypt, once."""
 
         done = False
 
@@ -169,16 +169,16 @@ def test_reseal_keeps_a_newer_value() -> None:
             binding.put_if_version = overtaken  # type: ignore[method-assign]  # that is the point
             return binding
 
-    assert EncryptedStorage(Overtaken(), [NEW, OLD]).reseal("credentials") == 1
+    assert EncryptedStorage(Overtaken(), [NEW, OLD]).reencrypt("credentials") == 1
     assert EncryptedStorage(inner, [NEW]).bind("credentials").get("key") == "newer"
 
 
-def test_reseal_of_an_asynchronous_storage_is_awaited() -> None:
+def test_reencrypt_of_an_asynchronous_storage_is_awaited() -> None:
     async def main() -> None:
         inner = AsyncMemory()
         await EncryptedStorage(inner, [OLD]).bind("credentials").put("key", SECRET)
         both = EncryptedStorage(inner, [NEW, OLD])
-        work = both.reseal("credentials")
+        work = both.reencrypt("credentials")
         assert not isinstance(work, int)
         assert await work == 1
         assert await EncryptedStorage(inner, [NEW]).bind("credentials").get("key") == SECRET
@@ -186,9 +186,17 @@ def test_reseal_of_an_asynchronous_storage_is_awaited() -> None:
     asyncio.run(main())
 
 
-def test_reseal_refuses_an_adapter_without_scan_and_swap() -> None:
+def test_former_name_of_reencrypt_warns() -> None:
+    inner = MemoryStorage()
+    EncryptedStorage(inner, [OLD]).bind("credentials").put("key", SECRET)
+    with pytest.warns(DeprecationWarning, match="reencrypt") as caught:
+        assert EncryptedStorage(inner, [NEW, OLD]).reseal("credentials") == 1
+    assert caught[0].filename == __file__
+
+
+def test_reencrypt_refuses_an_adapter_without_scan_and_swap() -> None:
     with pytest.raises(ConfigurationError, match="scan and no compare_and_swap"):
-        EncryptedStorage(DictAdapter(), [OLD]).reseal("credentials")
+        EncryptedStorage(DictAdapter(), [OLD]).reencrypt("credentials")
 
 
 @pytest.mark.parametrize(
@@ -241,7 +249,7 @@ def test_no_repr_and_no_traceback_shows_a_key_or_a_value() -> None:
     inner = MemoryStorage()
     storage = EncryptedStorage(inner, [OLD])
     storage.bind("credentials").put("key", SECRET)
-    inner.bind("credentials").put("key", sealed_text(inner)[:-4] + "AAAA")
+    inner.bind("credentials").put("key", encrypted_text(inner)[:-4] + "AAAA")
     shown = repr(storage) + repr(storage.bind("credentials")) + repr(vars(storage))
     try:
         storage.bind("credentials").get("key")

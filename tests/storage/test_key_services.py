@@ -150,7 +150,7 @@ def test_aws_kms_wraps_data_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         again = EncryptedStorage(inner, keys=[example("kms-key")(client, key_id)])
         assert again.bind("credentials").get("key") == {"access_token": "a"}
         own = EncryptedStorage.generate_key()
-        assert EncryptedStorage(inner, keys=[own, key]).reseal() == 1
+        assert EncryptedStorage(inner, keys=[own, key]).reencrypt() == 1
         assert EncryptedStorage(inner, keys=[own]).bind("credentials").get("key") == {"access_token": "a"}
         with pytest.raises(DecryptionError, match="not among the keys given"):
             again.bind("credentials").get("key")

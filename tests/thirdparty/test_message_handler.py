@@ -1,4 +1,4 @@
-"""`webex-message-handler` 0.6.17 from PyPI, unchanged and over TLS, hears what ours seals."""
+"""`webex-message-handler` 0.6.17 from PyPI, unchanged and over TLS, hears what ours encrypts."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def test_message_handler_decrypts_messages_of_ours() -> None:
                 async with AsyncWebex(accounts.ALICE_TOKEN, emulator_url=cloud.url) as alice:
                     room = str((await alice.rooms.create(title="Both")).id)
                     await alice.memberships.create(room_id=room, person_email="bob@example.com")
-                    await alice.conversations.post(room, "sealed by ours", html="<b>sealed by ours</b>")
+                    await alice.conversations.post(room, "encrypted by ours", html="<b>encrypted by ours</b>")
                     await alice.messages.create(room_id=room, markdown="by **REST**")
 
             asyncio.run(send())
             heard = [json.loads(process.stdout.readline()) for _ in range(2)]
         finally:
             process.communicate(timeout=20)
-    assert [each["text"] for each in heard] == ["sealed by ours", "by REST"]
-    assert heard[0]["html"] == "<b>sealed by ours</b>"
+    assert [each["text"] for each in heard] == ["encrypted by ours", "by REST"]
+    assert heard[0]["html"] == "<b>encrypted by ours</b>"
     assert heard[0]["email"] == "alice@example.com"

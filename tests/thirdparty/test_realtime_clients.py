@@ -53,12 +53,12 @@ def test_node_receives_our_messages(cloud: Cloud, node: Ask, tmp_path: Path) -> 
         async with ours(cloud) as alice:
             room = await a_room(alice)
             await asked(node, "listen", names={"messages": ["created", "deleted"]})
-            sent = await alice.conversations.post(room, "sealed by ours", html="<b>sealed by ours</b>")
+            sent = await alice.conversations.post(room, "encrypted by ours", html="<b>encrypted by ours</b>")
             (event,) = (await asked(node, "heard", count=1))["events"]
             assert (event["resource"], event["event"], event["data"]["id"]) == ("messages", "created", sent)
-            assert event["data"]["text"] == "sealed by ours"
+            assert event["data"]["text"] == "encrypted by ours"
             clear = await asked(node, "clear_text", verb="post")  # what Node itself has decrypted
-            assert (clear["displayName"], clear["content"]) == ("sealed by ours", "<b>sealed by ours</b>")
+            assert (clear["displayName"], clear["content"]) == ("encrypted by ours", "<b>encrypted by ours</b>")
             await alice.messages.create(room_id=room, markdown="by **REST**")
             assert (await asked(node, "heard", count=1))["events"][0]["data"]["text"] == "by REST"
             assert (await asked(node, "clear_text", verb="post"))["displayName"] == "by REST"
@@ -80,12 +80,12 @@ def test_ours_receives_messages_of_node(cloud: Cloud, node: Ask, tmp_path: Path)
             room = await a_room(alice)
             await asked(node, "listen", names={"messages": ["created"]})
             async with alice.messages.listen() as events:
-                made = await asked(node, "conversation_post", id=to_uuid(room), text="sealed by Node")
+                made = await asked(node, "conversation_post", id=to_uuid(room), text="encrypted by Node")
                 event = await anext(events)
                 assert event.decryption_error is None
-                assert event.data.text == "sealed by Node"
+                assert event.data.text == "encrypted by Node"
                 assert event.data.id == to_hydra_id("MESSAGE", made["id"])
-                assert (await alice.messages.get(str(event.data.id))).text == "sealed by Node"
+                assert (await alice.messages.get(str(event.data.id))).text == "encrypted by Node"
                 await asked(node, "send", roomId=room, markdown="by **REST**")
                 assert (await anext(events)).data.text == "by REST"
                 data = bytes(range(256)) * 40

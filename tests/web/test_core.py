@@ -195,7 +195,7 @@ def test_person_is_signed_in_and_out(webex_cloud: Cloud, local: BlockingSignIn) 
     assert (left.status, left.headers["location"]) == (303, "/")
     assert jar_of(left, **jar) == {}
     assert local.session(at_home("/", jar=jar)) is None  # also in a copy of the cookie
-    assert not local.core.integration.is_signed_in(session.user_key)
+    assert not local.sign_in.integration.is_signed_in(session.user_key)
     assert local.callback(at_home("/auth/callback", request.query, jar)).status == 400
 
 
@@ -370,7 +370,7 @@ def test_refusals_are_missing_user_or_storage_errors() -> None:
 
 def test_routes_are_those_of_the_prefix(integration: Integration) -> None:
     site = BlockingSignIn(integration, session_secret=SECRET)
-    core = site.core
+    core = site.sign_in
     assert (core.login_url, core.logout_url) == ("/team/auth/login", "/team/auth/logout")
     for path in ("/auth/login", "/auth/login/", "/auth/logout", "/auth/callback/"):
         assert site.route(path) is not None
@@ -378,7 +378,7 @@ def test_routes_are_those_of_the_prefix(integration: Integration) -> None:
         assert site.route(path) is None
     moved = BlockingSignIn(
         integration, session_secret=SECRET, prefix="/account/", callback_path="/team/auth/callback"
-    ).core
+    ).sign_in
     assert (moved.login_path, moved.callback_path, moved.login_url) == (
         "/account/login",
         "/team/auth/callback",
@@ -409,19 +409,17 @@ def test_wrong_option_is_named(integration: Integration, options: dict[str, Any]
 def test_integration_may_be_given_later(integration: Integration) -> None:
     made: list[Integration] = []
     site = BlockingSignIn(lambda: made[0] if made else None, session_secret=SECRET)
-    with pytest.raises(
-        ConfigurationError, match=r"There is no Integration yet. Give it to _Core, or set auth.integration"
-    ):
-        site.core.place  # noqa: B018  # reading it is the point
+    with pytest.raises(ConfigurationError, match=r"There is no Integration yet. Give it to the sign-in, or set its"):
+        site.sign_in.place  # noqa: B018  # reading it is the point
     shown = site.login(get()).body
     assert b"not set up completely" in shown
     assert b'href="/auth/login"' in shown
     made.append(integration)
-    assert site.core.integration is integration
-    assert site.core.login_url == "/team/auth/login"
+    assert site.sign_in.integration is integration
+    assert site.sign_in.login_url == "/team/auth/login"
     other = BlockingSignIn(session_secret=SECRET)
-    other.core.integration = integration
-    assert other.core.place.origin == "https://app.example.com"
+    other.sign_in.integration = integration
+    assert other.sign_in.place.origin == "https://app.example.com"
 
 
 @pytest.mark.parametrize(
@@ -462,4 +460,4 @@ def test_failure_hook_chooses_the_response(integration: Integration, answer: Any
     ],
 )
 def test_redirect_targets_stay_in_the_app(site: BlockingSignIn, target: str, inside: str) -> None:
-    assert site.core.safe_return_to(target) == inside
+    assert site.sign_in.safe_return_to(target) == inside

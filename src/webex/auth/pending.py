@@ -109,9 +109,9 @@ class PendingLogins:
 
         if key is None or len(content) <= _NONCE_SIZE:
             return None
-        nonce, sealed = content[:_NONCE_SIZE], content[_NONCE_SIZE:]
+        nonce, encrypted = content[:_NONCE_SIZE], content[_NONCE_SIZE:]
         try:
-            opened = decode_json(AESGCM(self._derive(key)).decrypt(nonce, sealed, self._bound_to))
+            opened = decode_json(AESGCM(self._derive(key)).decrypt(nonce, encrypted, self._bound_to))
         except InvalidTag:
             return None
         return opened if isinstance(opened, dict) else None

@@ -172,7 +172,7 @@ def rotate_keys(address: str | None, as_json: bool) -> None:
         total = sum(counted(access, quiet=True).values())
         storage: Any = access.storage
         with progress("Encrypting", total, quiet=as_json) as reach:
-            count: int = storage.reseal(progress=lambda so_far: reach(so_far.seen))
+            count: int = storage.reencrypt(progress=lambda so_far: reach(so_far.seen))
     data = {"encrypted": count, "values": total, "keys": len(keys)}
     print_result(data, f"{count} of {total} values were encrypted anew.", as_json=as_json)
 

@@ -219,7 +219,8 @@ class StoredFile(msgspec.Struct):
     data: bytes
     scan: str = "clean"  # clean | scanning | infected | unscannable
     scan_until: float | None = None  # when `scanning` turns into clean
-    seal: dict[str, str] = {}  # how the conversation service seals it: key, iv, aad, tag
+    # How the conversation service encrypts it: key, iv, aad, tag. In snapshots it has its first name.
+    encryption: dict[str, str] = msgspec.field(default_factory=dict, name="seal")
     preview: Preview | None = None
 
 
@@ -428,7 +429,7 @@ class State(msgspec.Struct):
     events: dict[str, Event] = {}
     activities: dict[str, Activity] = {}
     room_activities: dict[str, list[str]] = {}  # by room, in their order
-    uploads: dict[str, bytes] = {}  # sealed files of the conversation service
+    uploads: dict[str, bytes] = {}  # encrypted files of the conversation service
     audit: dict[str, AuditEvent] = {}
     room_tabs: dict[str, dict[str, object]] = {}
     linked_folders: dict[str, dict[str, object]] = {}

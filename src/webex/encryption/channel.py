@@ -139,16 +139,16 @@ class KMSChannel:
             return _checked(answer, request_id)
         raise self._timed_out()
 
-    async def seal(self, payload: Mapping[str, Any]) -> str:
+    async def encrypt(self, payload: Mapping[str, Any]) -> str:
         """Encrypt a request that another service forwards to the key service (`kmsMessage`)."""
         context = await self.agree()
         body = await self._body(payload, str(uuid4()))
-        return context.cipher.seal(msgspec.json.encode(body), kid=context.uri)
+        return context.cipher.encrypt(msgspec.json.encode(body), kid=context.uri)
 
-    def open_relayed(self, token: Any) -> dict[str, Any]:
+    def decrypt_relayed(self, token: Any) -> dict[str, Any]:
         """Decrypt the answer that a service gave back for a forwarded request."""
         try:
-            answer = _object(self._sealed_with(token).cipher.open(token))
+            answer = _object(self._context_of(token).cipher.decrypt(token))
         except BadTokenError:
             raise KMSError("The forwarded answer of the key service can't be opened.") from None
         return _checked(answer, None)
@@ -216,8 +216,8 @@ class KMSChannel:
         if token.count(".") == 2:
             self._receive_signed(token)
             return
-        context = self._sealed_with(token)
-        answer = _object(context.cipher.open(token))
+        context = self._context_of(token)
+        answer = _object(context.cipher.decrypt(token))
         request_id = str(answer.get("requestId"))
         waiting = self._waiting.get(request_id)
         if waiting is None or waiting.future.done() or waiting.context is not context:
@@ -226,7 +226,7 @@ class KMSChannel:
         del self._waiting[request_id]
         waiting.future.set_result(answer)
 
-    def _sealed_with(self, token: Any) -> _Context:
+    def _context_of(self, token: Any) -> _Context:
         """Return the agreed key that a message names, or the present one when it names none."""
         kid = jose.header_of(token).get("kid")
         context = self._context if kid is None else self._contexts.get(kid) if isinstance(kid, str) else None
@@ -278,7 +278,7 @@ class KMSChannel:
 
     async def _enqueue(self, context: _Context, payload: Mapping[str, Any], request_id: str) -> None:
         body = await self._body(payload, request_id)
-        self._outgoing.append((request_id, context.cipher.seal(msgspec.json.encode(body), kid=context.uri)))
+        self._outgoing.append((request_id, context.cipher.encrypt(msgspec.json.encode(body), kid=context.uri)))
         if self._sending is None or self._sending.done():
             self._sending = asyncio.ensure_future(self._send())
             self._sending.add_done_callback(_seen)
@@ -288,7 +288,7 @@ class KMSChannel:
         while self._outgoing:
             batch, self._outgoing = self._outgoing[:_MOST_AT_ONCE], self._outgoing[_MOST_AT_ONCE:]
             try:
-                body = await self._transport.post(self._cluster, [sealed for _, sealed in batch])
+                body = await self._transport.post(self._cluster, [encrypted for _, encrypted in batch])
             except Exception as error:  # whatever it is, those who wait must not wait in vain
                 for request_id, _ in batch:
                     waiting = self._waiting.get(request_id)
@@ -307,10 +307,10 @@ class KMSChannel:
                 private = jose.new_agreement_key()
                 request_id = str(uuid4())
                 payload = {"uri": f"{self._cluster}/ecdhe", "method": "create", "jwk": jose.agreement_jwk(private)}
-                sealed = jose.seal_for_rsa(msgspec.json.encode(await self._body(payload, request_id)), static)
+                encrypted = jose.encrypt_for_rsa(msgspec.json.encode(await self._body(payload, request_id)), static)
                 self._agreement = pending = _Agreement(request_id)
                 try:
-                    body = await self._transport.post(self._cluster, [sealed])
+                    body = await self._transport.post(self._cluster, [encrypted])
                     if isinstance(body, dict) and body.get("kmsMessages"):
                         self.receive(body["kmsMessages"])
                     await asyncio.wait([pending], timeout=self._patience[timeouts])

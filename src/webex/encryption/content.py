@@ -29,7 +29,7 @@ _TEXTS: Final[dict[str, tuple[str, ...]]] = {
     "link": ("displayName", "sslr"),
 }
 Ciphers: TypeAlias = Mapping[str, Cipher | DecryptionError]  # by key URL; or why a key could not be had
-_SEALED_OUT: Final = frozenset({"comment", "content", "file", "conversation", "reaction2", "submit"})
+_ENCRYPTED_KINDS: Final = frozenset({"comment", "content", "file", "conversation", "reaction2", "submit"})
 
 
 def key_url_of(activity: Mapping[str, Any]) -> str | None:
@@ -58,7 +58,7 @@ def key_urls_of(activity: Mapping[str, Any]) -> list[str]:
     return urls
 
 
-def open_activity(activity: Mapping[str, Any], ciphers: Ciphers) -> DecryptionError | None:
+def decrypt_activity(activity: Mapping[str, Any], ciphers: Ciphers) -> DecryptionError | None:
     """Decrypt every field in place; return the first error when a field could not be decrypted and was removed.
 
     `ciphers` has an entry for each of `key_urls_of`. SCRs become `SCR` objects, `inputs` of a card plain data, cards
@@ -76,17 +76,17 @@ def open_activity(activity: Mapping[str, Any], ciphers: Ciphers) -> DecryptionEr
     return opener.error
 
 
-def seal_activity(activity: dict[str, Any], cipher: Cipher, key_url: str) -> dict[str, Any]:
+def encrypt_activity(activity: dict[str, Any], cipher: Cipher, key_url: str) -> dict[str, Any]:
     """Return a copy of an activity with its texts encrypted and the key's URL set."""
     content = activity.get("object")
-    if not isinstance(content, dict) or content.get("objectType") not in _SEALED_OUT:
+    if not isinstance(content, dict) or content.get("objectType") not in _ENCRYPTED_KINDS:
         return activity
-    sealed = {**activity, "object": _sealed(content, cipher)}
+    encrypted = {**activity, "object": _encrypted(content, cipher)}
     if content["objectType"] == "conversation" and content.get("displayName"):
-        sealed["object"]["encryptionKeyUrl"] = key_url  # a title outlives the activity that it came with
+        encrypted["object"]["encryptionKeyUrl"] = key_url  # a title outlives the activity that it came with
     if activity.get("verb") in ("post", "share", "update", "assign", "cardAction", "add"):
-        sealed["encryptionKeyUrl"] = key_url
-    return sealed
+        encrypted["encryptionKeyUrl"] = key_url
+    return encrypted
 
 
 class _Opener:
@@ -126,7 +126,7 @@ class _Opener:
             self.error = self.error or cipher
             return None
         try:
-            return cipher.open(value).decode()
+            return cipher.decrypt(value).decode()
         except (BadTokenError, UnicodeDecodeError) as error:
             self.error = self.error or DecryptionError(f"A part of the message can't be opened: {error}")
             return None
@@ -178,30 +178,30 @@ class _Opener:
             del holder["scr"]
             return
         try:
-            holder["scr"] = SCR.open(holder["scr"], cipher)
+            holder["scr"] = SCR.from_jwe(holder["scr"], cipher)
         except DecryptionError as error:
             self.error = self.error or error
             del holder["scr"]
 
 
-def _sealed(content: dict[str, Any], cipher: Cipher) -> dict[str, Any]:
+def _encrypted(content: dict[str, Any], cipher: Cipher) -> dict[str, Any]:
     kind = str(content.get("objectType"))
     result = dict(content)
     for name in ("displayName", "content"):
         if result.get(name) and name in _TEXTS.get(kind, ()):
-            result[name] = cipher.seal(well_formed(str(result[name]), name).encode())
+            result[name] = cipher.encrypt(well_formed(str(result[name]), name).encode())
     if kind == "submit" and result.get("inputs") is not None:
-        result["inputs"] = cipher.seal(encode_json(result["inputs"]))
+        result["inputs"] = cipher.encrypt(encode_json(result["inputs"]))
     if kind == "comment" and result.get("cards"):
-        result["cards"] = [cipher.seal(encode_json(card)) for card in result["cards"]]
+        result["cards"] = [cipher.encrypt(encode_json(card)) for card in result["cards"]]
     if isinstance(result.get("scr"), SCR):
-        result["scr"] = result["scr"].seal(cipher)
+        result["scr"] = result["scr"].to_jwe(cipher)
     elif isinstance(result.get("scr"), dict):
-        result["scr"] = SCR.from_dict(result["scr"]).seal(cipher)
+        result["scr"] = SCR.from_dict(result["scr"]).to_jwe(cipher)
     if isinstance(result.get("image"), dict):
-        result["image"] = _sealed(result["image"], cipher)
+        result["image"] = _encrypted(result["image"], cipher)
     if isinstance(result.get("files"), dict):
-        items = [_sealed({"objectType": "file", **item}, cipher) for item in _items(result["files"])]
+        items = [_encrypted({"objectType": "file", **item}, cipher) for item in _items(result["files"])]
         result["files"] = {**result["files"], "items": items}
     return result
 

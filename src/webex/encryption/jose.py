@@ -39,7 +39,7 @@ class UnknownKeyError(BadTokenError):
 class Cipher:
     """Encrypt and decrypt compact JWEs (`dir`, A256GCM) with one symmetric key of 256 bits."""
 
-    __slots__ = ("_decrypt", "_encrypt", "_key", "kid")
+    __slots__ = ("_gcm_decrypt", "_gcm_encrypt", "_key", "kid")
 
     def __init__(self, key: bytes, kid: str | None = None) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -47,7 +47,7 @@ class Cipher:
         if len(key) != KEY_BYTES:
             raise BadTokenError(f"A content key has {KEY_BYTES} bytes, not {len(key)}.")
         gcm = AESGCM(key)
-        self._decrypt, self._encrypt = gcm.decrypt, gcm.encrypt
+        self._gcm_decrypt, self._gcm_encrypt = gcm.decrypt, gcm.encrypt
         self._key = key
         self.kid: str | None = kid  # its name in the JWK that it came in
 
@@ -58,7 +58,7 @@ class Cipher:
         """Return the key as a JWK, in the clear; `kid` names one that came without a name."""
         return {"k": base64url_encode(self._key), "kid": self.kid or kid, "kty": "oct"}
 
-    def open(self, token: str) -> bytes:
+    def decrypt(self, token: str) -> bytes:
         """Decrypt a compact JWE; `BadTokenError` when it is cut short, changed, or under another key.
 
         Any order of the header is read, a `kid` is ignored, `A256KW` and `zip: DEF` are understood.
@@ -69,39 +69,39 @@ class Cipher:
             raise BadTokenError("It is no compact JWE.")
         if token.count(".") != 4:
             raise BadTokenError("It is no compact JWE: that has five parts.")
-        head, wrapped_key, iv, sealed, tag = token.split(".")
+        head, wrapped_key, iv, encrypted, tag = token.split(".")
         if len(head) > _LONGEST_HEAD:
             raise BadTokenError(f"The header of the JWE has {len(head):,} characters.")
         if head != CONTENT_HEADER and not _is_plain_dir(head):
-            return self._open_otherwise(token)
+            return self._decrypt_otherwise(token)
         if wrapped_key or len(iv) != _IV_CHARS or len(tag) != _TAG_CHARS:
             raise BadTokenError("A part of the JWE has the wrong length.")
         try:
             # Nonce and tag have a known length, and so the text between them: one call decodes the first two.
-            start = base64url_decode(iv + sealed)
-            return self._decrypt(start[:_IV_BYTES], start[_IV_BYTES:] + base64url_decode(tag), head.encode("ascii"))
+            start = base64url_decode(iv + encrypted)
+            return self._gcm_decrypt(start[:_IV_BYTES], start[_IV_BYTES:] + base64url_decode(tag), head.encode("ascii"))
         except InvalidTag:
             raise BadTokenError("The JWE was changed, or encrypted under another key.") from None
         except ValueError:
             raise BadTokenError("A part of the JWE is no base64url.") from None
 
-    def seal(self, data: bytes, *, kid: str | None = None, iv: bytes | None = None) -> str:
+    def encrypt(self, data: bytes, *, kid: str | None = None, iv: bytes | None = None) -> str:
         """Return a compact JWE of these bytes, under a fresh random nonce; `iv` only for test vectors."""
         head = CONTENT_HEADER if kid is None else _kid_head(kid)
         nonce = iv if iv is not None else urandom(_IV_BYTES)
-        sealed = self._encrypt(nonce, data, head.encode("ascii"))
+        encrypted = self._gcm_encrypt(nonce, data, head.encode("ascii"))
         return (
             f"{head}..{base64url_encode(nonce)}."
-            f"{base64url_encode(sealed[:-_TAG_BYTES])}.{base64url_encode(sealed[-_TAG_BYTES:])}"
+            f"{base64url_encode(encrypted[:-_TAG_BYTES])}.{base64url_encode(encrypted[-_TAG_BYTES:])}"
         )
 
-    def _open_otherwise(self, token: str) -> bytes:
+    def _decrypt_otherwise(self, token: str) -> bytes:
         from joserfc.jwk import OctKey
 
-        return _open_jwe(token, OctKey.import_key(self._key), ["dir", "A256KW", "A256GCM", "DEF"])
+        return _decrypt_jwe(token, OctKey.import_key(self._key), ["dir", "A256KW", "A256GCM", "DEF"])
 
 
-def seal_for_rsa(data: bytes, public_jwk: Mapping[str, Any]) -> str:
+def encrypt_for_rsa(data: bytes, public_jwk: Mapping[str, Any]) -> str:
     """Return a compact JWE (`RSA-OAEP`, A256GCM) that only the holder of this RSA key can decrypt."""
     from joserfc import jwe
     from joserfc.jwk import RSAKey
@@ -112,13 +112,13 @@ def seal_for_rsa(data: bytes, public_jwk: Mapping[str, Any]) -> str:
         return jwe.encrypt_compact(header, data, key, algorithms=["RSA-OAEP", "A256GCM"])
 
 
-def open_with_rsa(token: str, private_jwk: Mapping[str, Any]) -> bytes:
-    """Decrypt what `seal_for_rsa` made."""
+def decrypt_with_rsa(token: str, private_jwk: Mapping[str, Any]) -> bytes:
+    """Decrypt what `encrypt_for_rsa` made."""
     from joserfc.jwk import RSAKey
 
     with _typed("The RSA key can't be used"):
         key = RSAKey.import_key({name: value for name, value in private_jwk.items() if name not in ("kid", "x5c")})
-    return _open_jwe(token, key, ["RSA-OAEP", "A256GCM"])
+    return _decrypt_jwe(token, key, ["RSA-OAEP", "A256GCM"])
 
 
 def sign(data: bytes, private_jwk: Mapping[str, Any], *, alg: str = "PS256") -> str:
@@ -234,7 +234,7 @@ def _kid_head(kid: str) -> str:
     return base64url_encode(json.dumps({"enc": "A256GCM", "alg": "dir", "kid": kid}, separators=(",", ":")).encode())
 
 
-def _open_jwe(token: str, key: Any, algorithms: list[str]) -> bytes:
+def _decrypt_jwe(token: str, key: Any, algorithms: list[str]) -> bytes:
     from joserfc import jwe
 
     with _typed("The JWE could not be opened"):

@@ -39,10 +39,10 @@ class SCR:
         return cls(os.urandom(32), os.urandom(12), moment)
 
     @classmethod
-    def open(cls, token: str, cipher: Cipher) -> SCR:
+    def from_jwe(cls, token: str, cipher: Cipher) -> SCR:
         """Decrypt the JWE in an activity; `DecryptionError` when it is not for this key, or is no SCR."""
         try:
-            return cls.from_dict(msgspec.json.decode(cipher.open(token)))
+            return cls.from_dict(msgspec.json.decode(cipher.decrypt(token)))
         except (BadTokenError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise DecryptionError("The description of an encrypted file can't be opened.") from None
 
@@ -73,9 +73,9 @@ class SCR:
             "tag": base64url_encode(self.tag),
         }
 
-    def seal(self, cipher: Cipher) -> str:
+    def to_jwe(self, cipher: Cipher) -> str:
         """Return the JWE for an activity."""
-        return cipher.seal(msgspec.json.encode(self.to_dict()))
+        return cipher.encrypt(msgspec.json.encode(self.to_dict()))
 
     async def encrypt(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Encrypt a file piece by piece; sets `tag` at its end."""

@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from webex.encryption.content import Ciphers, key_urls_of, open_activity
+from webex.encryption.content import Ciphers, decrypt_activity, key_urls_of
 from webex.encryption.jose import Cipher
 from webex.errors import (
     ApiError,
@@ -429,7 +429,7 @@ class Dispatcher:
 def _opened(activity: Activity, ciphers: Ciphers) -> DecryptionError | None:
     """Decrypt in place; return the error of this activity, which affects no other."""
     try:
-        return open_activity(activity, ciphers)
+        return decrypt_activity(activity, ciphers)
     except Exception as error:
         _logger.exception("an activity could not be opened")
         return DecryptionError(f"The message can't be opened ({type(error).__name__}).")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from webex.encryption.content import Ciphers, key_urls_of, open_activity
+from webex.encryption.content import Ciphers, decrypt_activity, key_urls_of
 from webex.encryption.jose import Cipher
 from webex.errors import DecryptionError, KMSError, KMSIdentityError
 from webex.realtime.event import Event
@@ -45,7 +45,7 @@ async def open_all(
 ) -> list[tuple[Activity, DecryptionError | None]]:
     """Decrypt activities in place; return each with why a part of it could not be opened."""
     ciphers = await keys_for(connection, (url for each in activities for url in key_urls_of(each)))
-    return [(each, open_activity(each, ciphers)) for each in activities]
+    return [(each, decrypt_activity(each, ciphers)) for each in activities]
 
 
 async def events_of(connection: UserConnection, activities: Sequence[Activity]) -> list[list[Event[Any]]]:

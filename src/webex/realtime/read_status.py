@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from webex.encryption.content import is_encrypted, open_activity
+from webex.encryption.content import decrypt_activity, is_encrypted
 from webex.errors import ConfigurationError, DecodeError
 from webex.ids import public_id
 from webex.models.base import ABSENT, Model, Timestamp, from_data
@@ -113,7 +113,7 @@ async def _rooms_of(connection: UserConnection, conversations: list[dict[str, An
         key, title = _title_key(each), each.get("displayName")
         if key is not None:
             holder = {"objectType": "conversation", "displayName": title}
-            open_activity({"encryptionKeyUrl": key, "object": holder}, ciphers)
+            decrypt_activity({"encryptionKeyUrl": key, "object": holder}, ciphers)
             title = holder.get("displayName")
         data = {
             "id": public_id("ROOM", each["id"], cluster_of(each, catalog.cluster_of)),

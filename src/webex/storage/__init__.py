@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from webex.storage.access import StorageAccess
     from webex.storage.adapt import as_storage
     from webex.storage.django.storage import DjangoStorage
-    from webex.storage.encrypted import EncryptedStorage, EnvelopeKey, ResealProgress
+    from webex.storage.encrypted import EncryptedStorage, EnvelopeKey, ReencryptProgress
     from webex.storage.key_value import KeyValueStorage
     from webex.storage.keyring import KeyringStorage
     from webex.storage.memory import MemoryStorage
@@ -44,7 +44,7 @@ _LAZY_EXPORTS = {
     "MigrationReport": "migrating",
     "PostgresStorage": "postgres",
     "RedisStorage": "redis",
-    "ResealProgress": "encrypted",
+    "ReencryptProgress": "encrypted",
     "SQLAlchemyStorage": "sqlalchemy",
     "SQLiteStorage": "sqlite",
     "ServerFacts": "server_facts",
@@ -72,7 +72,7 @@ __all__ = [
     "MissingKeyError",
     "PostgresStorage",
     "RedisStorage",
-    "ResealProgress",
+    "ReencryptProgress",
     "SQLAlchemyStorage",
     "SQLiteStorage",
     "ServerFacts",

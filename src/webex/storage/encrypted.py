@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -24,17 +25,17 @@ from webex.storage.protocol import Binding, Capabilities, Json, Lease, MaybeAwai
 from webex.storage.reserved import NOTES
 from webex.storage.wrappers import in_style, pages_of, settle
 
-__all__ = ["EncryptedStorage", "EnvelopeKey", "ResealProgress"]
+__all__ = ["EncryptedStorage", "EnvelopeKey", "ReencryptProgress"]
 
 _PAGE = 500
 
 
-class ResealProgress(NamedTuple):
-    """How far `reseal` came: the namespace that it is in, values seen and encrypted anew there and before."""
+class ReencryptProgress(NamedTuple):
+    """How far `reencrypt` came: the namespace that it is in, values seen and encrypted anew there and before."""
 
     namespace: str
     seen: int
-    resealed: int
+    reencrypted: int
 
 
 class EncryptedStorage:
@@ -42,8 +43,8 @@ class EncryptedStorage:
 
     `storage` is anything that `as_storage` takes. Each of `keys` is 32 random bytes, or their base64 text
     (`generate_key()` makes one), or an `EnvelopeKey` that a key service keeps; a passphrase is refused with
-    `ConfigurationError`. The first key encrypts, all of them decrypt: to rotate, put the new key first, call `reseal`,
-    and drop the old key when it is done.
+    `ConfigurationError`. The first key encrypts, all of them decrypt: to rotate, put the new key first, call
+    `reencrypt`, and drop the old key when it is done.
 
     A value that was changed, moved to another key or namespace, never encrypted, or encrypted by a key that is not in
     the list raises `DecryptionError`.
@@ -77,29 +78,38 @@ class EncryptedStorage:
         """Return the namespace, encrypted; its methods are of the style of the storage inside."""
         return self._encrypted(self.inner.bind(namespace), namespace)
 
-    def reseal(
-        self, *namespaces: str, progress: Callable[[ResealProgress], object] | None = None
+    def reencrypt(
+        self, *namespaces: str, progress: Callable[[ReencryptProgress], object] | None = None
     ) -> MaybeAwaitable[int]:
         """Encrypt with the first key what another key of the list has encrypted; return how many values that were.
 
         All namespaces, or those that are named. `progress` is called after each page of keys. Safe while others use
         the storage, and to call again, also after an interruption: values that have the first key already are only
-        read. Around an asynchronous storage the result has to be awaited; over one of both styles `reseal_async` does
-        the same in an event loop. Needs the capabilities `scan` and `compare_and_swap`, and `namespaces()` when none is
-        named, else `ConfigurationError`.
+        read. Around an asynchronous storage the result has to be awaited; over one of both styles
+        `reencrypt_async` does the same in an event loop. Needs the capabilities `scan` and `compare_and_swap`, and
+        `namespaces()` when none is named, else `ConfigurationError`.
         """
-        work = self._reseal(namespaces, progress, asynchronous=self.asynchronous)
+        work = self._reencrypt(namespaces, progress, asynchronous=self.asynchronous)
         return work if self.asynchronous else drive(work)
 
-    async def reseal_async(self, *namespaces: str, progress: Callable[[ResealProgress], object] | None = None) -> int:
-        """Encrypt with the first key what another key of the list has encrypted; see `reseal`."""
-        return await self._reseal(namespaces, progress, asynchronous=True)
+    async def reencrypt_async(
+        self, *namespaces: str, progress: Callable[[ReencryptProgress], object] | None = None
+    ) -> int:
+        """Encrypt with the first key what another key of the list has encrypted; see `reencrypt`."""
+        return await self._reencrypt(namespaces, progress, asynchronous=True)
+
+    def reseal(
+        self, *namespaces: str, progress: Callable[[ReencryptProgress], object] | None = None
+    ) -> MaybeAwaitable[int]:
+        """Do what `reencrypt` does. Deprecated: the former name of it, which goes with 0.3."""
+        warnings.warn("EncryptedStorage.reseal is now reencrypt; the old name goes with 0.3.", DeprecationWarning, 2)
+        return self.reencrypt(*namespaces, progress=progress)
 
     def __repr__(self) -> str:
         return f"EncryptedStorage({self.inner!r}, {len(self._ring)} keys)"
 
-    async def _reseal(
-        self, named: Sequence[str], progress: Callable[[ResealProgress], object] | None, *, asynchronous: bool
+    async def _reencrypt(
+        self, named: Sequence[str], progress: Callable[[ReencryptProgress], object] | None, *, asynchronous: bool
     ) -> int:
         missing = [name for name in ("scan", "compare_and_swap") if not getattr(self.capabilities, name)]
         if missing:
@@ -113,17 +123,19 @@ class EncryptedStorage:
             binding = _EncryptedAsyncBinding(bind(namespace), namespace, self._ring, asynchronous=asynchronous)
             async for page in binding.keys(page_size=_PAGE):
                 for key in await binding.outdated(page) if self.capabilities.bulk else page:
-                    count += await binding.reseal(key)
+                    count += await binding.reencrypt(key)
                 seen += len(page)
                 if progress is not None:
-                    progress(ResealProgress(namespace, seen, count))
+                    progress(ReencryptProgress(namespace, seen, count))
         return count
 
     async def _every_namespace(self, *, asynchronous: bool) -> list[str]:
         both = getattr(self.inner, "namespaces_async", None) if asynchronous else None
         found: Callable[[], Any] | None = both or getattr(self.inner, "namespaces", None)
         if found is None:
-            raise ConfigurationError(f"{self.inner!r} can't tell its namespaces: name them, reseal('credentials', …)")
+            raise ConfigurationError(
+                f"{self.inner!r} can't tell its namespaces: name them, reencrypt('credentials', …)"
+            )
         names: list[str] = await settle(found())
         return names
 
@@ -218,7 +230,7 @@ class _EncryptedAsyncBinding:
             return False  # a note of the storage inside
         return self._ring.encrypted_by(encrypted, self._place(key)) != self._ring.first
 
-    async def reseal(self, key: str) -> bool:
+    async def reencrypt(self, key: str) -> bool:
         """Encrypt one value with the first key; False when it already is, or is gone."""
         while True:
             try:

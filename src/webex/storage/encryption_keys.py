@@ -71,7 +71,7 @@ class KeyRing:
         if key is None or isinstance(key, _OwnKey) != (form == _OWN):
             raise DecryptionError(
                 f"{place} was encrypted by the key with the id {key_id!r}, which is not among the keys given "
-                f"({', '.join(self._keys)}): put that key back at the end of keys=[…] and call reseal()"
+                f"({', '.join(self._keys)}): put that key back at the end of keys=[…] and call reencrypt()"
             )
         try:
             *wrapped, encrypted = [base64.b64decode(part, altchars=b"-_", validate=True) for part in parts]

@@ -1,4 +1,4 @@
-"""Signing in with a browser: a core that knows no framework, and thin adapters over it.
+"""Sign people in with a browser: `SignIn`, which knows no framework, and thin adapters over it.
 
 `webex.web.asgi` and `webex.web.wsgi` are plain middleware, which the adapters for FastAPI, Starlette, Litestar,
 aiohttp, Flask and Django build on; `webex.web.aws_lambda` has neither. Another adapter speaks to `SignIn`, or in

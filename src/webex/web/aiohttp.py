@@ -74,7 +74,7 @@ async def _mark_begun(request: web.Request, response: web.StreamResponse) -> Non
 
 
 def web_request(request: web.Request) -> WebRequest:
-    """Return an aiohttp request as the core sees it."""
+    """Return an aiohttp request as a `WebRequest`."""
     sent, _, query = request.raw_path.partition("?")
     if not sent.startswith("/"):  # a proxy's request has the whole URL
         sent, query = request.rel_url.raw_path, request.rel_url.raw_query_string
@@ -95,7 +95,7 @@ def web_request(request: web.Request) -> WebRequest:
 
 
 def web_response(answer: WebResponse) -> web.StreamResponse:
-    """Return the core's answer as one of aiohttp; a response that a hook made itself gets the cookies."""
+    """Return a `WebResponse` as one of aiohttp; a response that a hook made itself gets the cookies."""
     response: web.StreamResponse
     if answer.native is not None:
         response = answer.native

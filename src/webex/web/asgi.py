@@ -57,7 +57,7 @@ class WebexMiddleware:
         self._auth = auth
 
     def request_of(self, scope: Scope) -> WebRequest:
-        """Return the request as the core sees it; an adapter adds its framework's own."""
+        """Return the request as a `WebRequest`; an adapter adds its framework's own."""
         return asgi_request(scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,7 +100,7 @@ def path_in_app(request: WebRequest) -> str:
 
 
 def asgi_request(scope: Mapping[str, Any], *, native: Any = None) -> WebRequest:
-    """Return an ASGI request as the core sees it; `native` is what hooks get instead of it."""
+    """Return an ASGI request as a `WebRequest`; `native` is what hooks get instead of it."""
     raw = scope.get("raw_path")
     # The path as the browser sent it: `scope["path"]` is decoded, and no longer tells %2F from a slash.
     path = quote_from_bytes(raw, safe=AS_SENT) if raw else percent_encode(scope["path"].replace("%", "%25"))
@@ -126,7 +126,7 @@ def asgi_request(scope: Mapping[str, Any], *, native: Any = None) -> WebRequest:
 
 
 async def send_response(answer: WebResponse, send: Send, request: WebRequest) -> None:
-    """Send the core's answer; for a HEAD without its body."""
+    """Send a `WebResponse`; for a HEAD without its body."""
     headers = {name.lower(): value for name, value in answer.headers.items()}
     if "location" in headers:
         headers["location"] = percent_encode(headers["location"])

@@ -65,7 +65,7 @@ class LambdaRequest:
         return b64decode(body) if self.event.get("isBase64Encoded") else body.encode()
 
 
-class _Core(SignIn):
+class _LambdaSignIn(SignIn):
     native_responses: ClassVar[tuple[type, ...]] = (dict,)
     styles: ClassVar[tuple[type, ...]] = (Integration,)
 
@@ -76,7 +76,7 @@ class WebexAuth(BlockingSignIn):
     Hooks get the event, and may return the dict that answers it.
     """
 
-    core_class: ClassVar[type[SignIn]] = _Core
+    sign_in_class: ClassVar[type[SignIn]] = _LambdaSignIn
 
     def handler(self, serve: Callable[[LambdaRequest], Any]) -> Callable[[Event, Any], Any]:
         """Make the function that AWS calls out of one that takes a `LambdaRequest`.
@@ -88,7 +88,7 @@ class WebexAuth(BlockingSignIn):
 
         @functools.wraps(serve)
         def handle(event: Event, context: Any = None) -> Any:
-            web = lambda_request(event, mount=self.core.place.mount)
+            web = lambda_request(event, mount=self.sign_in.place.mount)
             if route := self.route(_path_in_app(web)):
                 return lambda_response(route(web) if web.method in ROUTE_METHODS else NO_METHOD, event)
             try:
@@ -104,7 +104,7 @@ class WebexAuth(BlockingSignIn):
 
 
 def lambda_request(event: Event, *, mount: str = "") -> WebRequest:
-    """Return an event as the core sees it; `mount` is the path below which browsers find the app."""
+    """Return an event as a `WebRequest`; `mount` is the path below which browsers find the app."""
     kind, about = _kind(event), event["requestContext"]
     headers: dict[str, str] = {}
     for name, value in {**(event.get("headers") or {}), **(event.get("multiValueHeaders") or {})}.items():
@@ -134,7 +134,7 @@ def lambda_request(event: Event, *, mount: str = "") -> WebRequest:
 
 
 def lambda_response(answer: WebResponse, event: Event) -> dict[str, Any]:
-    """Return the core's answer in the form that the sender of the event understands, with every cookie.
+    """Return a `WebResponse` in the form that the sender of the event understands, with every cookie.
 
     The dict that a hook returned gets the cookies.
     """

@@ -156,8 +156,8 @@ class SignIn:
             return self._settled
         if found is None:
             raise ConfigurationError(
-                f"There is no {self.styles[0].__name__} yet. Give it to {type(self).__name__}, or set "
-                "auth.integration in the app's lifespan."
+                f"There is no {self.styles[0].__name__} yet. Give it to the sign-in, or set "
+                "its attribute integration before the first request."
             )
         self._check_style(found)
         config = found.config

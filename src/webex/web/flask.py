@@ -61,13 +61,13 @@ class FlaskSession:
         session.clear()
 
 
-class _Core(SignIn):
+class _FlaskSignIn(SignIn):
     native_responses: ClassVar[tuple[type, ...]] = (BaseResponse,)
     styles: ClassVar[tuple[type, ...]] = (Integration,)
 
 
-class _SignIn(BlockingSignIn):
-    core_class: ClassVar[type[SignIn]] = _Core
+class _BlockingFlaskSignIn(BlockingSignIn):
+    sign_in_class: ClassVar[type[SignIn]] = _FlaskSignIn
 
 
 class WebexAuth:
@@ -109,10 +109,14 @@ class WebexAuth:
                 f"each, and one has {len(short[0])}. Make one with: "
                 'python -c "import secrets; print(secrets.token_urlsafe(48))", or give WebexAuth a session_secret.'
             )
-        auth = _SignIn(integration or self._integration, **{**self._options, "session_secret": secrets})
+        auth = _BlockingFlaskSignIn(integration or self._integration, **{**self._options, "session_secret": secrets})
         blueprint = Blueprint("webex", __name__)
-        core = auth.core
-        for name, path in (("login", core.login_path), ("callback", core.callback_path), ("logout", core.logout_path)):
+        sign_in = auth.sign_in
+        for name, path in (
+            ("login", sign_in.login_path),
+            ("callback", sign_in.callback_path),
+            ("logout", sign_in.logout_path),
+        ):
             view = functools.partial(_serve, getattr(auth, name))
             blueprint.add_url_rule(path, name, view, methods=["GET", "POST"], strict_slashes=False)
         app.register_blueprint(blueprint)

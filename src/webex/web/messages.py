@@ -1,4 +1,4 @@
-"""What the core and a framework's adapter say to each other: a request and a response as plain data."""
+"""What `SignIn` and a framework's adapter exchange: a request and a response as plain data."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class WebexMiddleware(asgi.WebexMiddleware):
         super().__init__(app, auth)
 
     def request_of(self, scope: asgi.Scope) -> WebRequest:
-        """Return the request as the core sees it, with Starlette's own."""
+        """Return the request as a `WebRequest`, with Starlette's own."""
         connection = HTTPConnection(scope)
         return web_request(connection, native=connection)
 
@@ -130,12 +130,12 @@ class HookRequest(Request):
 
 
 def web_request(connection: HTTPConnection, *, native: Any = None) -> WebRequest:
-    """Return a Starlette request as the core sees it."""
+    """Return a Starlette request as a `WebRequest`."""
     return asgi.asgi_request(connection.scope, native=native)
 
 
 def web_response(answer: WebResponse) -> Response:
-    """Convert the core's answer to Starlette's; a response that a hook made itself gets the cookies."""
+    """Convert a `WebResponse` to Starlette's; a response that a hook made itself gets the cookies."""
     if answer.native is not None:
         response: Response = answer.native
     else:

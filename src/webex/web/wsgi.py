@@ -88,7 +88,7 @@ def path_in_app(environ: Environ) -> str:
 
 
 def wsgi_request(environ: Environ, *, native: Any = None) -> WebRequest:
-    """Return a WSGI request as the core sees it; `native` is what hooks get instead of it."""
+    """Return a WSGI request as a `WebRequest`; `native` is what hooks get instead of it."""
     headers = {name[5:].lower().replace("_", "-"): value for name, value in environ.items() if name.startswith("HTTP_")}
     host = headers.get("host") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     return WebRequest(
@@ -107,7 +107,7 @@ def wsgi_request(environ: Environ, *, native: Any = None) -> WebRequest:
 def respond(
     answer: WebResponse, request: WebRequest, start_response: StartResponse, exc_info: Any = None
 ) -> list[bytes]:
-    """Start the core's answer and return its body, which is empty for a HEAD."""
+    """Start a `WebResponse` and return its body, which is empty for a HEAD."""
     headers = [
         (name, percent_encode(value) if name.lower() == "location" else value) for name, value in answer.headers.items()
     ]

@@ -1,4 +1,4 @@
-"""A plain client of the emulator's real-time services: websockets, and the key service's sealed requests."""
+"""A plain client of the emulator's real-time services: websockets, and the key service's encrypted requests."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class KMSClient:
         self.static = json.loads((await call(url, token=self.token)).json()["rsaPublicKey"])
         private = jose.new_agreement_key()
         body = self.body(**{"uri": "/ecdhe", "method": "create", "jwk": jose.agreement_jwk(private), **changes})
-        await self.post(jose.seal_for_rsa(json.dumps(body).encode(), self.static))
+        await self.post(jose.encrypt_for_rsa(json.dumps(body).encode(), self.static))
         answer: dict[str, Any] = json.loads(jose.verify((await self.answers())[0], self.static))
         assert answer["requestId"] == body["requestId"]
         if answer["status"] == 201:
@@ -152,19 +152,19 @@ class KMSClient:
             self.cipher = jose.Cipher(jose.agree(private, answer["key"]["jwk"]))
         return answer
 
-    def seal(self, **payload: Any) -> str:
+    def encrypt(self, **payload: Any) -> str:
         assert self.cipher is not None
-        return self.cipher.seal(json.dumps(self.body(**payload)).encode(), kid=self.uri)
+        return self.cipher.encrypt(json.dumps(self.body(**payload)).encode(), kid=self.uri)
 
-    def open(self, token: str) -> dict[str, Any]:
+    def decrypt(self, token: str) -> dict[str, Any]:
         assert self.cipher is not None
-        answer: dict[str, Any] = json.loads(self.cipher.open(token))
+        answer: dict[str, Any] = json.loads(self.cipher.decrypt(token))
         return answer
 
     async def ask(self, method: str, uri: str, **fields: Any) -> dict[str, Any]:
-        await self.post(self.seal(method=method, uri=uri, **fields))
+        await self.post(self.encrypt(method=method, uri=uri, **fields))
         (answer,) = await self.answers()
-        return self.open(answer)
+        return self.decrypt(answer)
 
 
 @asynccontextmanager
@@ -178,7 +178,7 @@ async def key_client(cloud: Cloud, token: str = ALICE_TOKEN) -> AsyncIterator[KM
 
 
 class Talker:
-    """Somebody in a room of the conversation service, who seals what they say."""
+    """Somebody in a room of the conversation service, who encrypts what they say."""
 
     def __init__(self, kms: KMSClient, room_id: str) -> None:
         self.kms, self.cloud, self.token = kms, kms.cloud, kms.token
@@ -202,7 +202,7 @@ class Talker:
         return await call(self.url + door, "POST", json_body=body, token=self.token)
 
     async def post(self, text: str, **more: Any) -> Answer:
-        content: dict[str, Any] = {"objectType": "comment", "displayName": self.cipher.seal(text.encode())}
+        content: dict[str, Any] = {"objectType": "comment", "displayName": self.cipher.encrypt(text.encode())}
         return await self.submit("post", {**content, **more.pop("content", {})}, **more)
 
     async def activity(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def test_html_without_a_text_is_refused(webex_cloud: Cloud) -> None:
 
     async def main() -> None:
         async with talker(webex_cloud, room_id) as alice:
-            html = alice.cipher.seal(b"<b>html</b>")
+            html = alice.cipher.encrypt(b"<b>html</b>")
             assert (await alice.submit("post", {"objectType": "comment", "content": html})).status == 400
             assert not webex_cloud.state.messages
             assert (await alice.post("html", content={"content": html})).status == 200
@@ -67,15 +67,15 @@ def test_only_content_is_encrypted(webex_cloud: Cloud, tmp_path: Path) -> None:
             text = message_of(room_id, markdown=f"<@personId:{person}> hello, <@all>")
             await asyncio.to_thread(rest, webex_cloud, "/messages", "POST", text)
             content = (await bob.activity())["object"]
-            assert b"hello" in bob.cipher.open(content["displayName"])
-            assert b"hello" in bob.cipher.open(content["content"])
+            assert b"hello" in bob.cipher.decrypt(content["displayName"])
+            assert b"hello" in bob.cipher.decrypt(content["content"])
             assert content["mentions"]["items"] == [{"objectType": "person", "id": BOB_ID}]
             assert content["groupMentions"]["items"] == [{"objectType": "groupMention", "groupType": "all"}]
             await asyncio.to_thread(share, webex_cloud, room_id, note)
             shared = await bob.activity()
             (file,) = shared["object"]["files"]["items"]
             assert (file["mimeType"], file["fileSize"]) == ("text/plain", 8)
-            assert bob.cipher.open(file["displayName"]) == b"note.txt"
+            assert bob.cipher.decrypt(file["displayName"]) == b"note.txt"
             assert shared["actor"]["id"] == ALICE_ID
             assert shared["target"]["id"] == room_id
 
@@ -206,14 +206,14 @@ def test_kms_authorization_follows_membership(webex_cloud: Cloud) -> None:
             resource = (await alice.get()).json()["kmsResourceObjectUrl"]
             person = {"objectType": "person", "id": BOB_ID}
             assert (await bob.ask("retrieve", alice.key_url))["status"] == 403
-            grant = alice.kms.seal(method="create", uri="/authorizations", resourceUri=resource, userIds=[BOB_ID])
+            grant = alice.kms.encrypt(method="create", uri="/authorizations", resourceUri=resource, userIds=[BOB_ID])
             added = (await alice.submit("add", person, kmsMessage=grant)).json()
-            answer = alice.kms.open(added["kmsMessage"])
+            answer = alice.kms.decrypt(added["kmsMessage"])
             assert (answer["status"], answer["authorizations"][0]["authId"]) == (201, BOB_ID)
             assert (await bob.ask("retrieve", alice.key_url))["status"] == 200
-            withdrawal = alice.kms.seal(method="delete", uri=f"{resource}/authorizations?authId={BOB_ID}")
+            withdrawal = alice.kms.encrypt(method="delete", uri=f"{resource}/authorizations?authId={BOB_ID}")
             left = (await alice.submit("leave", person, kmsMessage=withdrawal)).json()
-            assert alice.kms.open(left["kmsMessage"])["status"] == 200
+            assert alice.kms.decrypt(left["kmsMessage"])["status"] == 200
             assert (await bob.ask("retrieve", alice.key_url))["status"] == 403
 
     asyncio.run(main())

@@ -35,8 +35,8 @@ def test_event_urls_have_the_host_of_the_client(alice: Door) -> None:
                 activity = (await client.receive())["data"]["activity"]
                 assert activity["target"]["url"] == f"{base}/conversation/api/v1/conversations/{alice.room_id}"
                 _, cipher = alice.key()
-                sealed = activity["object"]["files"]["items"][0]["scr"]
-                assert json.loads(cipher.open(sealed))["loc"].startswith(f"{base}/files/")
+                encrypted = activity["object"]["files"]["items"][0]["scr"]
+                assert json.loads(cipher.decrypt(encrypted))["loc"].startswith(f"{base}/files/")
             # A refresh by another host counts from then on.
             await call(named["url"].replace("http://wdm-a.wbx2.com", alice.cloud.url), "PUT", token=ALICE_TOKEN)
             await asyncio.to_thread(alice.post, "again")
@@ -77,7 +77,7 @@ def test_activities_are_listed_by_conversation_url(alice: Door) -> None:
 
 
 def test_upload_size_may_be_given_at_the_end(alice: Door) -> None:
-    data = b"sealed bytes"
+    data = b"encrypted bytes"
     space = alice.fetch(f"{alice.room}/space", "PUT").json()["spaceUrl"]
     session = fetch(f"{space}/upload_sessions", "POST", token=ALICE_TOKEN).json()
     assert fetch(session["uploadUrl"], "PUT", data=data).status == 200

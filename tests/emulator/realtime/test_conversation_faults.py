@@ -24,15 +24,15 @@ def test_a_text_can_be_damaged_in_transit(webex_cloud: Cloud, fault: str) -> Non
     async def main() -> None:
         async with talker(webex_cloud, room_id) as alice:
             webex_cloud.conversations.set_faults(**{fault: 1})
-            posted = (await alice.post("hello", content={"content": alice.cipher.seal(b"<b>hello</b>")})).json()
+            posted = (await alice.post("hello", content={"content": alice.cipher.encrypt(b"<b>hello</b>")})).json()
             activity = await alice.activity()
             for name in ("displayName", "content"):
                 with pytest.raises(jose.BadTokenError):
-                    alice.cipher.open(activity["object"][name])
+                    alice.cipher.decrypt(activity["object"][name])
             kept = (await alice.get(f"/activities/{posted['id']}")).json()
-            assert alice.cipher.open(kept["object"]["displayName"]) == b"hello"
+            assert alice.cipher.decrypt(kept["object"]["displayName"]) == b"hello"
             await alice.post("again")
-            assert alice.cipher.open((await alice.activity())["object"]["displayName"]) == b"again"
+            assert alice.cipher.decrypt((await alice.activity())["object"]["displayName"]) == b"again"
 
     asyncio.run(main())
 
@@ -75,17 +75,17 @@ def test_a_post_can_be_refused_because_of_its_key(webex_cloud: Cloud, fault: str
 
 
 async def upload(alice: Talker, data: bytes) -> dict[str, Any]:
-    """A sealed file, as an item of a share; the ciphertext is as long as the file."""
+    """An encrypted file, as an item of a share; the ciphertext is as long as the file."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     key, iv, aad = bytes(range(32)), bytes(12), "2026-01-31T12:00:00.000Z"
-    sealed = AESGCM(key).encrypt(iv, data, aad.encode())
+    encrypted = AESGCM(key).encrypt(iv, data, aad.encode())
     space = (await call(f"{alice.url}/space", "PUT", json_body={}, token=alice.token)).json()["spaceUrl"]
     session = (
         await call(f"{space}/upload_sessions", "POST", json_body={"fileSize": len(data)}, token=alice.token)
     ).json()
-    assert (await put(session["uploadUrl"], sealed[:-16])) == 200
-    finish = {"fileSize": len(data), "fileHash": hashlib.sha256(sealed[:-16]).hexdigest()}
+    assert (await put(session["uploadUrl"], encrypted[:-16])) == 200
+    finish = {"fileSize": len(data), "fileHash": hashlib.sha256(encrypted[:-16]).hexdigest()}
     done = (await call(session["finishUploadUrl"], "POST", json_body=finish, token=alice.token)).json()
     scr = {
         "enc": "A256GCM",
@@ -93,13 +93,13 @@ async def upload(alice: Talker, data: bytes) -> dict[str, Any]:
         "iv": base64url_encode(iv),
         "aad": aad,
         "loc": done["downloadUrl"],
-        "tag": base64url_encode(sealed[-16:]),
+        "tag": base64url_encode(encrypted[-16:]),
     }
     return {
         "objectType": "file",
-        "displayName": alice.cipher.seal(b"a.txt"),
+        "displayName": alice.cipher.encrypt(b"a.txt"),
         "mimeType": "text/plain",
-        "scr": alice.cipher.seal(json.dumps(scr).encode()),
+        "scr": alice.cipher.encrypt(json.dumps(scr).encode()),
     }
 
 
@@ -114,7 +114,7 @@ async def download(alice: Talker, activity: dict[str, Any]) -> bytes:
     """The file of an activity, opened with its SCR; `InvalidTag` when it does not fit."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    scr = json.loads(alice.cipher.open(activity["object"]["files"]["items"][0]["scr"]))
+    scr = json.loads(alice.cipher.decrypt(activity["object"]["files"]["items"][0]["scr"]))
     body = (await call(scr["loc"], token=alice.token)).body
     key, iv, tag = (base64url_decode(scr[name]) for name in ("key", "iv", "tag"))
     return AESGCM(key).decrypt(iv, body + tag, scr["aad"].encode())
@@ -149,7 +149,7 @@ def test_a_file_can_be_damaged_in_transit(webex_cloud: Cloud) -> None:
                 posted = (await alice.submit("share", share, "/content")).json()
             broken = await alice.activity()
             with pytest.raises(jose.BadTokenError):
-                alice.cipher.open(broken["object"]["files"]["items"][0]["scr"])
+                alice.cipher.decrypt(broken["object"]["files"]["items"][0]["scr"])
             whole = (await alice.get(f"/activities/{posted['id']}")).json()
             for fault in ("changed_file", "cut_file"):
                 webex_cloud.conversations.set_faults(**{fault: 1})

@@ -50,7 +50,7 @@ class Door:
 
     def post(self, text: str, **more: Any) -> dict[str, Any]:
         uri, cipher = self.key()
-        content = {"objectType": "comment", "displayName": cipher.seal(text.encode())}
+        content = {"objectType": "comment", "displayName": cipher.encrypt(text.encode())}
         answer = self.submit("post", content, encryptionKeyUrl=uri, **more)
         assert answer.status == 200, answer.text
         made: dict[str, Any] = answer.json()
@@ -65,11 +65,11 @@ class Door:
         space = self.fetch(f"{self.room}/space", "PUT").json()["spaceUrl"]
         session = self.fetch(f"{space}/upload_sessions", "POST", {"fileSize": len(data)}).json()
         key, iv, aad = os.urandom(32), os.urandom(12), "2026-01-01T00:00:00.000Z"
-        sealed = AESGCM(key).encrypt(iv, data, aad.encode())
-        fetch(session["uploadUrl"], "PUT", data=sealed[:-16])
+        encrypted = AESGCM(key).encrypt(iv, data, aad.encode())
+        fetch(session["uploadUrl"], "PUT", data=encrypted[:-16])
         done = {"fileSize": len(data), "fileHash": "0" * 64}
         loc = self.fetch(session["finishUploadUrl"], "POST", done).json()["downloadUrl"]
-        secret, vector, tag = (base64url_encode(each) for each in (key, iv, sealed[-16:]))
+        secret, vector, tag = (base64url_encode(each) for each in (key, iv, encrypted[-16:]))
         return {"enc": "A256GCM", "key": secret, "iv": vector, "aad": aad, "loc": loc, "tag": tag}
 
     def share(self, item: dict[str, Any], verb: str = "share", path: str = "/content") -> Answer:
@@ -81,21 +81,21 @@ class Door:
         _, cipher = self.key()
         item: dict[str, Any] = {
             "objectType": "file",
-            "displayName": cipher.seal(name.encode()),
+            "displayName": cipher.encrypt(name.encode()),
             "fileSize": len(data),
             "mimeType": "image/png",
-            "scr": cipher.seal(json.dumps(self.upload(data)).encode()),
+            "scr": cipher.encrypt(json.dumps(self.upload(data)).encode()),
         }
         if preview is not None:
             scr = self.upload(preview)
-            sealed = cipher.seal(json.dumps(scr).encode())
-            item["image"] = {"objectType": "image", "scr": sealed, "url": scr["loc"], "width": 64, "height": 48}
+            encrypted = cipher.encrypt(json.dumps(scr).encode())
+            item["image"] = {"objectType": "image", "scr": encrypted, "url": scr["loc"], "width": 64, "height": 48}
         return item
 
     def download(self, item: dict[str, Any]) -> bytes:
         """Open an item's SCR, fetch its bytes, and decrypt them."""
         _, cipher = self.key()
-        scr = json.loads(cipher.open(item["scr"]))
+        scr = json.loads(cipher.decrypt(item["scr"]))
         data = self.fetch(scr["loc"])
         assert data.status == 200
         key, iv, tag = (base64url_decode(scr[name]) for name in ("key", "iv", "tag"))
@@ -166,13 +166,15 @@ def test_new_conversation_keeps_its_first_message_and_tags(webex_cloud: Cloud) -
         async with key_client(webex_cloud) as kms:
             key = (await kms.ask("create", "/keys", count=1))["keys"][0]
             cipher = Cipher(base64url_decode(key["jwk"]["k"]))
-            seal = {name: cipher.seal(text) for name, text in (("displayName", b"**hi**"), ("content", b"<b>hi</b>"))}
+            words = {
+                name: cipher.encrypt(text) for name, text in (("displayName", b"**hi**"), ("content", b"<b>hi</b>"))
+            }
             add = {"verb": "add", "object": {"objectType": "person", "id": BOB_ID}}
-            post = {"verb": "post", "object": {"objectType": "comment", **seal}, "encryptionKeyUrl": key["uri"]}
+            post = {"verb": "post", "object": {"objectType": "comment", **words}, "encryptionKeyUrl": key["uri"]}
             body = {
                 "tags": ["WELCOME"],
                 "defaultActivityEncryptionKeyUrl": key["uri"],
-                "kmsMessage": kms.seal(method="create", uri="/resources", userIds=[BOB_ID], keyUris=[key["uri"]]),
+                "kmsMessage": kms.encrypt(method="create", uri="/resources", userIds=[BOB_ID], keyUris=[key["uri"]]),
                 "activities": {"items": [{"verb": "create"}, add, post, {"verb": "favorite"}]},
             }
             url = f"{webex_cloud.url}/conversation/api/v1/conversations"
@@ -182,7 +184,7 @@ def test_new_conversation_keeps_its_first_message_and_tags(webex_cloud: Cloud) -
             assert conversation["tags"] == ["FAVORITE", "WELCOME"]
             assert [each["verb"] for each in conversation["activities"]["items"]] == ["create", "post"]
             said = conversation["activities"]["items"][1]["object"]
-            assert (cipher.open(said["displayName"]), cipher.open(said["content"])) == (b"**hi**", b"<b>hi</b>")
+            assert (cipher.decrypt(said["displayName"]), cipher.decrypt(said["content"])) == (b"**hi**", b"<b>hi</b>")
             bob = Door(webex_cloud, conversation["id"], BOB_TOKEN)
             assert (await asyncio.to_thread(bob.get))["tags"] == ["WELCOME"]
 
@@ -216,7 +218,7 @@ def test_activities_limit_of_zero_does_not_empty_a_list_of_activities(alice: Doo
     uri, cipher = bob.key()
     for text in (b"one", b"two"):
         mentions = {"items": [{"objectType": "person", "id": ALICE_ID}]}
-        content = {"objectType": "comment", "displayName": cipher.seal(text), "mentions": mentions}
+        content = {"objectType": "comment", "displayName": cipher.encrypt(text), "mentions": mentions}
         assert bob.submit("post", content, encryptionKeyUrl=uri).status == 200
     where = f"{alice.room}/activities" if path == "activities" else f"{alice.base}/mentions"
     assert len(alice.fetch(f"{where}?activitiesLimit=0&participantsLimit=0").json()["items"]) >= 2
@@ -311,11 +313,11 @@ def test_refused_activity_leaves_the_kms_unchanged(alice: Door, bob: Door) -> No
 
     async def main() -> None:
         async with key_client(cloud, BOB_TOKEN) as kms:
-            add = kms.seal(method="create", uri="/authorizations", resourceUri=resource, userIds=[ADMIN_ID])
+            add = kms.encrypt(method="create", uri="/authorizations", resourceUri=resource, userIds=[ADMIN_ID])
             person = {"objectType": "person", "id": ADMIN_ID}
             refused = await asyncio.to_thread(bob.submit, "add", person, kmsMessage=add)
             assert refused.status == 403
-            leave = kms.seal(method="delete", uri=f"{resource}/authorizations?authId={ALICE_ID}")
+            leave = kms.encrypt(method="delete", uri=f"{resource}/authorizations?authId={ALICE_ID}")
             person = {"objectType": "person", "id": ALICE_ID}
             refused = await asyncio.to_thread(bob.submit, "leave", person, kmsMessage=leave)
             assert refused.status == 403
@@ -330,14 +332,14 @@ def test_refused_activity_leaves_the_kms_unchanged(alice: Door, bob: Door) -> No
 def test_refusal_of_the_key_service_is_encrypted_json(alice: Door) -> None:
     async def main() -> None:
         async with key_client(alice.cloud) as kms:
-            sealed = kms.seal(
+            encrypted = kms.encrypt(
                 method="create", uri="/authorizations", resourceUri="kms://nowhere/resources/x", userIds=["x"]
             )
             person = {"objectType": "person", "id": ADMIN_ID}
-            refused = (await asyncio.to_thread(alice.submit, "add", person, kmsMessage=sealed)).json()
+            refused = (await asyncio.to_thread(alice.submit, "add", person, kmsMessage=encrypted)).json()
             assert refused["errorCode"] == 1900000
             for text in (refused["message"], refused["errors"][0]["description"]):
-                told = kms.open(text)
+                told = kms.decrypt(text)
                 assert told["status"] >= 400
                 assert {"requestId", "reason"} <= told.keys()
 
@@ -375,14 +377,14 @@ def test_reactions_are_summarized_and_leave_a_tombstone(alice: Door, bob: Door) 
     uri, cipher = alice.key()
 
     def react(door: Door, name: str) -> str:
-        content = {"objectType": "reaction2", "displayName": cipher.seal(name.encode())}
+        content = {"objectType": "reaction2", "displayName": cipher.encrypt(name.encode())}
         parent = {"id": posted["id"], "type": "reaction"}
         return str(door.submit("add", content, encryptionKeyUrl=uri, parent=parent).json()["id"])
 
     def summary(door: Door, kind: str) -> dict[str, int]:
         items = door.fetch(f"{door.room}/parents/{posted['id']}?activityType={kind}").json()["items"]
         reactions = items[0]["object"]["reactions"] if items else []
-        return {cipher.open(each["displayName"]).decode(): each["count"] for each in reactions}
+        return {cipher.decrypt(each["displayName"]).decode(): each["count"] for each in reactions}
 
     assert summary(alice, "reactionSummary") == {}
     assert "children" not in alice.fetch(posted["url"]).json()
@@ -402,7 +404,7 @@ def test_reactions_are_summarized_and_leave_a_tombstone(alice: Door, bob: Door) 
 @pytest.mark.parametrize("parent", [None, {}, {"id": "nothing"}, "x", {"type": "reaction"}])
 def test_reaction_to_an_unknown_message_is_refused(alice: Door, parent: Any) -> None:
     uri, cipher = alice.key()
-    content = {"objectType": "reaction2", "displayName": cipher.seal(b"heart")}
+    content = {"objectType": "reaction2", "displayName": cipher.encrypt(b"heart")}
     assert alice.submit("add", content, encryptionKeyUrl=uri, parent=parent).status == 404
     for path in ("/activities", "/parents"):
         assert alice.fetch(f"{alice.room}{path}").status == 200
@@ -411,7 +413,7 @@ def test_reaction_to_an_unknown_message_is_refused(alice: Door, parent: Any) -> 
 @pytest.mark.parametrize("mentions", ["x", {"items": "x"}, {"items": ["x", {}, {"id": ""}, {"id": 3}]}])
 def test_malformed_mentions_do_not_break_a_list(alice: Door, mentions: Any) -> None:
     uri, cipher = alice.key()
-    content = {"objectType": "comment", "displayName": cipher.seal(b"hello"), "mentions": mentions}
+    content = {"objectType": "comment", "displayName": cipher.encrypt(b"hello"), "mentions": mentions}
     assert alice.submit("post", content, encryptionKeyUrl=uri).status == 200
     assert alice.fetch(f"{alice.cloud.url}/v1/messages?roomId={alice.room_id}").status == 200
 

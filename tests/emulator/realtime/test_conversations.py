@@ -1,4 +1,4 @@
-"""The conversation service: one store with REST, seen through a door where everything is sealed."""
+"""The conversation service: one store with REST, seen through a door where everything is encrypted."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_encrypted_posts_and_rest_messages_are_the_same(webex_cloud: Cloud) -> N
             assert (await alice.activity())["clientTempId"] == "mine"
             await asyncio.to_thread(write, webex_cloud, room_id, "by the other")
             activity = await alice.activity()
-            assert alice.cipher.open(activity["object"]["displayName"]) == b"by the other"
+            assert alice.cipher.decrypt(activity["object"]["displayName"]) == b"by the other"
             items = (await alice.get("/activities")).json()["items"]
             assert [item["id"] for item in items if item["verb"] == "post"] == [posted["id"], activity["id"]]
 
@@ -71,7 +71,7 @@ def test_a_conversation_has_the_requested_number_of_activities(webex_cloud: Clou
         async with talker(webex_cloud, room_id) as alice:
             assert (await alice.get()).json()["activities"]["items"] == []
             (last,) = (await alice.get("?activitiesLimit=1")).json()["activities"]["items"]
-            assert alice.cipher.open(last["object"]["displayName"]) == b"two"
+            assert alice.cipher.decrypt(last["object"]["displayName"]) == b"two"
 
     asyncio.run(main())
 
@@ -86,7 +86,7 @@ def test_a_bot_sees_only_its_mentions_over_every_api(webex_cloud: Cloud) -> None
             await asyncio.to_thread(write, webex_cloud, room_id, "still to nobody", parentId=parent)
             await asyncio.to_thread(write, webex_cloud, room_id, f"<@personId:{public}> hear this")
             heard = await bot.activity()
-            assert b"hear this" in bot.cipher.open(heard["object"]["displayName"])
+            assert b"hear this" in bot.cipher.decrypt(heard["object"]["displayName"])
             items = (await bot.get("/activities")).json()["items"]
             assert [item["id"] for item in items if item["verb"] == "post"] == [heard["id"]]
             named = (await call(f"{webex_cloud.url}/conversation/api/v1/mentions", token=BOT_TOKEN)).json()["items"]
@@ -106,7 +106,7 @@ def test_replies_edits_and_reactions_are_listed_by_parent(webex_cloud: Cloud) ->
             await alice.post("not answered")
             reply = (await alice.post("a reply", parent={"id": first, "type": "reply"})).json()["id"]
             edit = (await alice.post("edited", parent={"id": first, "type": "edit"})).json()["id"]
-            liked = {"objectType": "reaction2", "displayName": alice.cipher.seal(b"celebrate")}
+            liked = {"objectType": "reaction2", "displayName": alice.cipher.encrypt(b"celebrate")}
             reaction = (await alice.submit("add", liked, parent={"id": first, "type": "reaction"})).json()["id"]
             assert (await alice.get("/parents")).json() == {"reply": [first], "edit": [first], "reaction": [first]}
             assert (await alice.get("/parents?activityType=edit")).json() == {"edit": [first]}
@@ -126,7 +126,7 @@ def test_a_reaction_is_removed_only_by_its_author(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with talker(webex_cloud, room_id) as alice, talker(webex_cloud, room_id, BOB_TOKEN) as bob:
             first = (await alice.post("first")).json()["id"]
-            liked = {"objectType": "reaction2", "displayName": alice.cipher.seal(b"heart")}
+            liked = {"objectType": "reaction2", "displayName": alice.cipher.encrypt(b"heart")}
             reaction = (await alice.submit("add", liked, parent={"id": first, "type": "reaction"})).json()["id"]
             target = {"objectType": "activity", "id": reaction}
             assert (await bob.submit("delete", target)).status == 403
@@ -163,7 +163,7 @@ def test_a_kms_refusal_is_encrypted_for_its_client(webex_cloud: Cloud) -> None:
 
     async def main() -> None:
         async with talker(webex_cloud, room_id) as alice:
-            wrong = alice.kms.seal(
+            wrong = alice.kms.encrypt(
                 method="create", uri="/authorizations", resourceUri="/resources/no", userIds=[BOB_ID]
             )
             person = {"objectType": "person", "id": BOB_ID}
@@ -171,9 +171,9 @@ def test_a_kms_refusal_is_encrypted_for_its_client(webex_cloud: Cloud) -> None:
             assert answer.status == 404
             body = answer.json()
             assert body["errorCode"] == 1900000
-            for sealed in (body["message"], body["errors"][0]["description"]):
+            for encrypted in (body["message"], body["errors"][0]["description"]):
                 assert alice.kms.cipher is not None
-                assert b"no such resource" in alice.kms.cipher.open(sealed)
+                assert b"no such resource" in alice.kms.cipher.decrypt(encrypted)
             made = await call(
                 f"{webex_cloud.url}/conversation/api/v1/conversations",
                 "POST",

@@ -168,9 +168,9 @@ def test_refused_request_has_a_reason(
 def test_requests_of_one_post_are_answered_in_one_event_and_in_order(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
-            sealed = [alice.seal(method="update", uri="/ping", requestId=str(number)) for number in range(5)]
-            await alice.post(*sealed)
-            answers = [alice.open(token) for token in await alice.answers()]
+            encrypted = [alice.encrypt(method="update", uri="/ping", requestId=str(number)) for number in range(5)]
+            await alice.post(*encrypted)
+            answers = [alice.decrypt(token) for token in await alice.answers()]
             assert [answer["requestId"] for answer in answers] == ["0", "1", "2", "3", "4"]
 
     asyncio.run(main())
@@ -179,11 +179,11 @@ def test_requests_of_one_post_are_answered_in_one_event_and_in_order(webex_cloud
 def test_kms_responses_are_not_buffered(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
-            sealed = alice.seal(method="update", uri="/ping")
+            encrypted = alice.encrypt(method="update", uri="/ping")
             device = alice.device
             kms = alice
         await asyncio.to_thread(webex_cloud.mercury.wait, 0)
-        await kms.post(sealed)
+        await kms.post(encrypted)
         async with connected(device) as client:
             assert (await client.ping())["type"] == "pong"
 
@@ -194,7 +194,7 @@ def test_an_expired_channel_is_refused_with_a_signature(webex_cloud: Cloud) -> N
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
             webex_cloud.clock.advance(3601)
-            await alice.post(alice.seal(method="update", uri="/ping", requestId="late"))
+            await alice.post(alice.encrypt(method="update", uri="/ping", requestId="late"))
             (token,) = await alice.answers()
             refused = json.loads(jose.verify(token, alice.static))
             assert (refused["status"], refused["requestId"]) == (403, "late")
@@ -203,7 +203,7 @@ def test_an_expired_channel_is_refused_with_a_signature(webex_cloud: Cloud) -> N
             assert (await alice.ask("update", "/ping"))["status"] == 200
             # Forgotten altogether: not even the request's id can be read.
             assert webex_cloud.kms.expire() == 2
-            await alice.post(alice.seal(method="update", uri="/ping"))
+            await alice.post(alice.encrypt(method="update", uri="/ping"))
             (token,) = await alice.answers()
             assert json.loads(jose.verify(token, alice.static))["status"] == 403
 
@@ -214,7 +214,7 @@ def test_a_channel_can_be_ended_by_its_client(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
             assert (await alice.ask("delete", alice.uri))["status"] == 204
-            await alice.post(alice.seal(method="update", uri="/ping"))
+            await alice.post(alice.encrypt(method="update", uri="/ping"))
             (token,) = await alice.answers()
             assert json.loads(jose.verify(token, alice.static))["status"] == 403
 
@@ -224,7 +224,7 @@ def test_a_channel_can_be_ended_by_its_client(webex_cloud: Cloud) -> None:
 def test_a_channel_is_for_its_own_person(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice, key_client(webex_cloud, BOB_TOKEN) as bob:
-            await bob.post(alice.seal(method="update", uri="/ping"))
+            await bob.post(alice.encrypt(method="update", uri="/ping"))
             (token,) = await bob.answers()
             assert json.loads(jose.verify(token, bob.static))["status"] == 403
 
@@ -344,7 +344,7 @@ def test_a_room_has_one_key_for_its_members(webex_cloud: Cloud) -> None:
         kms.deauthorize(key.resource_uri, BOB_ID)
         assert kms.may_read(ADMIN_ID, key.uri)
         assert not kms.may_read(BOB_ID, key.uri)
-        assert jose.Cipher(key.secret).open(kms.cipher(key.uri).seal(b"Hello")) == b"Hello"
+        assert jose.Cipher(key.secret).decrypt(kms.cipher(key.uri).encrypt(b"Hello")) == b"Hello"
         assert kms.cipher(key.uri) is kms.cipher(key.uri)
         with pytest.raises(LookupError):
             kms.cipher(f"{CLUSTER}/keys/unknown")
@@ -369,12 +369,12 @@ def test_a_request_can_be_relayed_by_another_service(webex_cloud: Cloud) -> None
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
             key = (await alice.ask("create", "/keys", count=1))["keys"][0]
-            sealed = alice.seal(method="create", uri="/resources", userIds=[BOB_ID], keyUris=[key["uri"]])
+            encrypted = alice.encrypt(method="create", uri="/resources", userIds=[BOB_ID], keyUris=[key["uri"]])
             with webex_cloud.lock:
-                answer, plain = webex_cloud.kms.relay(ALICE_ID, sealed)
+                answer, plain = webex_cloud.kms.relay(ALICE_ID, encrypted)
                 assert webex_cloud.kms.may_read(BOB_ID, key["uri"])
-                stranger, refused = webex_cloud.kms.relay(BOB_ID, sealed)
-            assert alice.open(answer) == plain
+                stranger, refused = webex_cloud.kms.relay(BOB_ID, encrypted)
+            assert alice.decrypt(answer) == plain
             assert plain["status"] == 201
             assert plain["resource"]["keyUris"] == [key["uri"]]
             assert refused["status"] == 403

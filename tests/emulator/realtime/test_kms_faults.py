@@ -131,9 +131,9 @@ def test_the_room_key_is_named_but_never_returned(webex_cloud: Cloud) -> None:
 def test_keys_are_never_in_clear_on_a_socket_or_in_an_answer(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
-            await alice.post(alice.seal(method="create", uri="/keys", count=1))
+            await alice.post(alice.encrypt(method="create", uri="/keys", count=1))
             frame = await alice.client.socket.recv()
             (token,) = json.loads(frame)["data"]["encryption"]["kmsMessages"]
-            assert alice.open(token)["keys"][0]["jwk"]["k"] not in str(frame)
+            assert alice.decrypt(token)["keys"][0]["jwk"]["k"] not in str(frame)
 
     asyncio.run(main())

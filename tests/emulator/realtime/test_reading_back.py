@@ -24,7 +24,7 @@ def bob(alice: Door) -> Door:
 
 def texts(door: Door, items: list[dict[str, Any]]) -> list[str]:
     _, cipher = door.key()
-    return [cipher.open(each["object"]["displayName"]).decode() for each in items]
+    return [cipher.decrypt(each["object"]["displayName"]).decode() for each in items]
 
 
 def pages(door: Door, url: str) -> list[list[dict[str, Any]]]:
@@ -43,7 +43,7 @@ def mention_bob(door: Door, text: str) -> None:
     uri, cipher = door.key()
     content = {
         "objectType": "comment",
-        "displayName": cipher.seal(text.encode()),
+        "displayName": cipher.encrypt(text.encode()),
         "mentions": {"items": [{"objectType": "person", "id": BOB_ID}]},
     }
     assert door.submit("post", content, encryptionKeyUrl=uri).status == 200
@@ -51,7 +51,7 @@ def mention_bob(door: Door, text: str) -> None:
 
 def react(door: Door, parent: str, name: str = "heart", **more: Any) -> Any:
     uri, cipher = door.key()
-    content = {"objectType": "reaction2", "displayName": cipher.seal(name.encode()) if name else "", **more}
+    content = {"objectType": "reaction2", "displayName": cipher.encrypt(name.encode()) if name else "", **more}
     return door.submit("add", content, encryptionKeyUrl=uri, parent={"id": parent, "type": "reaction"})
 
 

@@ -146,10 +146,10 @@ def test_responses_can_be_lost(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with key_client(webex_cloud) as alice:
             webex_cloud.kms.faults.drop = 2
-            await alice.post(alice.seal(method="update", uri="/ping", requestId="1"))
-            ids = [alice.seal(method="update", uri="/ping", requestId=number) for number in ("2", "3")]
+            await alice.post(alice.encrypt(method="update", uri="/ping", requestId="1"))
+            ids = [alice.encrypt(method="update", uri="/ping", requestId=number) for number in ("2", "3")]
             await alice.post(*ids)
-            assert [alice.open(token)["requestId"] for token in await alice.answers()] == ["3"]
+            assert [alice.decrypt(token)["requestId"] for token in await alice.answers()] == ["3"]
 
     asyncio.run(main())
 
@@ -159,10 +159,10 @@ def test_responses_can_be_reordered_delayed_and_repeated(webex_cloud: Cloud) -> 
         async with key_client(webex_cloud) as alice:
 
             async def ping(*ids: str) -> None:
-                await alice.post(*[alice.seal(method="update", uri="/ping", requestId=number) for number in ids])
+                await alice.post(*[alice.encrypt(method="update", uri="/ping", requestId=number) for number in ids])
 
             async def ids() -> list[str]:
-                return [alice.open(token)["requestId"] for token in await alice.answers()]
+                return [alice.decrypt(token)["requestId"] for token in await alice.answers()]
 
             webex_cloud.kms.faults.reorder = 2
             await ping("1", "2")

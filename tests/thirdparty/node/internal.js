@@ -48,10 +48,10 @@ exports.story = async (alice, bob) => {
     const posted = (text) => heard.next(
       ({ data: { activity } }) => activity.verb === 'post' && activity.object.displayName === text,
     );
-    const params = { participants: [uuid(bob)], displayName: 'Sealed', comment: 'First' };
+    const params = { participants: [uuid(bob)], displayName: 'Encrypted', comment: 'First' };
     const room = await ours.conversation.create(params, { forceGrouped: true });
     const made = await ours.conversation.get(room, { activitiesLimit: 5 });
-    equal([made.displayName, made.activities.items.map((each) => each.verb)], ['Sealed', ['create', 'post']]);
+    equal([made.displayName, made.activities.items.map((each) => each.verb)], ['Encrypted', ['create', 'post']]);
     await posted('First');
     const post = await ours.conversation.post(room, { displayName: 'Hello', content: '<b>Hello</b>' });
     const event = await posted('Hello');

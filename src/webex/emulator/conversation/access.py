@@ -22,12 +22,12 @@ def refuse(status: int, code: int, message: str) -> NoReturn:
     raise Problem(status, message, code=code)
 
 
-def refuse_sealed(call: Call, person: Person, request: str, answer: dict[str, Any]) -> NoReturn:
+def refuse_encrypted(call: Call, person: Person, request: str, answer: dict[str, Any]) -> NoReturn:
     """Refuse because the key service did; its answer is for the client alone: it is encrypted JSON, as others are."""
     told = {"reason": "The key service refused.", **answer}
-    sealed = call.cloud.kms.seal_for(person.id, request, msgspec.json.encode(told).decode())
+    encrypted = call.cloud.kms.encrypt_for(person.id, request, msgspec.json.encode(told).decode())
     status = int(answer.get("status", 500))
-    raise Problem(status if 400 <= status < 500 and status != 405 else 400, sealed, errors=[sealed], code=1900000)
+    raise Problem(status if 400 <= status < 500 and status != 405 else 400, encrypted, errors=[encrypted], code=1900000)
 
 
 def room_of(call: Call, person: Person, room_id: str) -> Room:

@@ -1,4 +1,4 @@
-"""What clients do, sealed, through the conversation service's door."""
+"""What clients do, encrypted, through the conversation service's door."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from webex.emulator.conversation.access import BASE, may_write, refuse, refuse_sealed, room_of
+from webex.emulator.conversation.access import BASE, may_write, refuse, refuse_encrypted, room_of
 from webex.emulator.conversation.faults import ROTATE, ROTATED, STALE, refusal
 from webex.emulator.conversation.feed import see
 from webex.emulator.conversation.render import activity_json
@@ -52,7 +52,7 @@ def submit(call: Call) -> Reply:
     if isinstance(body.get("kmsMessage"), str):
         answer, plain = call.cloud.kms.relay(person.id, body["kmsMessage"])
         if plain.get("status", 500) >= 400:
-            refuse_sealed(call, person, body["kmsMessage"], plain)
+            refuse_encrypted(call, person, body["kmsMessage"], plain)
     activity = call.cloud.conversations.on_behalf(body, lambda: handler(call, person, room, body))
     made = {} if activity is None else activity_json(call.cloud, activity, call.base)
     if answer is not None:
@@ -85,7 +85,7 @@ def opened(cipher: Cipher, value: Any) -> str | None:
     if not value:
         return None
     try:
-        return cipher.open(value).decode()
+        return cipher.decrypt(value).decode()
     except (BadTokenError, UnicodeDecodeError):
         raise Problem(400, "A part of the content can't be opened with the key that is named.") from None
 
@@ -208,7 +208,7 @@ def _react(call: Call, person: Person, room: Room, body: dict[str, Any]) -> None
     if isinstance(given.get("hmac"), str):
         content["hmac"] = given["hmac"]
     call.cloud.conversations.record(
-        "add", room, person.id, content, parent={"id": message.id, "type": "reaction"}, sealed=True
+        "add", room, person.id, content, parent={"id": message.id, "type": "reaction"}, encrypted=True
     )
 
 

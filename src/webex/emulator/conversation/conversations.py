@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from webex.emulator.clock import iso
-from webex.emulator.conversation.access import BASE, limit_of, moment_of, refuse_sealed, room_of
+from webex.emulator.conversation.access import BASE, limit_of, moment_of, refuse_encrypted, room_of
 from webex.emulator.conversation.activities import change_tags, items_of, new_message, save
 from webex.emulator.conversation.history import latest
 from webex.emulator.conversation.render import conversation_json
@@ -150,12 +150,12 @@ def create(call: Call) -> Reply:
             raise Problem(409, "There is a direct conversation already.")
     cloud = call.cloud
     key_url = body.get("defaultActivityEncryptionKeyUrl") or body.get("encryptionKeyUrl")
-    sealed_answer: str | None = None
+    encrypted_answer: str | None = None
     answer: dict[str, Any] = {}
     if isinstance(body.get("kmsMessage"), str):
-        sealed_answer, answer = cloud.kms.relay(person.id, body["kmsMessage"])
+        encrypted_answer, answer = cloud.kms.relay(person.id, body["kmsMessage"])
         if answer.get("status", 500) >= 400:
-            refuse_sealed(call, person, body["kmsMessage"], answer)
+            refuse_encrypted(call, person, body["kmsMessage"], answer)
     title = _opened(call, key_url, body.get("displayName")) or ""
     first = [each for each in items_of(body.get("activities")) if each.get("verb") in ("post", "favorite")]
     said = [_said(call, key_url, each) for each in first if each["verb"] == "post"]
@@ -175,8 +175,8 @@ def create(call: Call) -> Reply:
         save(call, person, room, message)
     shown = latest(call, person, room, 10)
     made = conversation_json(cloud, room, call.base, person, participants=True, activities=shown)
-    if sealed_answer is not None:
-        made["kmsMessage"] = sealed_answer
+    if encrypted_answer is not None:
+        made["kmsMessage"] = encrypted_answer
     return Reply(201, made)
 
 
@@ -218,7 +218,7 @@ def _opened(call: Call, key_url: Any, text: Any) -> str | None:
     if not text:
         return None
     try:
-        return call.cloud.kms.cipher(str(key_url)).open(text).decode()
+        return call.cloud.kms.cipher(str(key_url)).decrypt(text).decode()
     except (LookupError, BadTokenError, UnicodeDecodeError, TypeError, AttributeError):
         raise Problem(400, "A text can't be opened with the key that is named.") from None
 

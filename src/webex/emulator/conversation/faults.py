@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 ROTATE: Final = 1400087  # the key has to be changed
 ROTATED: Final = 1409004  # it was changed already
 STALE: Final = 1400049  # the key is not the conversation's
-_SEALED: Final = ("displayName", "content", "inputs")
+_ENCRYPTED: Final = ("displayName", "content", "inputs")
 
 
 class ConversationFaults(msgspec.Struct, kw_only=True):
     """How many suffer, counted down."""
 
     # Activities on their way to people
-    changed_text: int = 0  # its sealed texts were changed
-    cut_text: int = 0  # the end of its sealed texts is missing
+    changed_text: int = 0  # its encrypted texts were changed
+    cut_text: int = 0  # the end of its encrypted texts is missing
     unknown_key: int = 0  # it names a key that the key service does not have
     no_key: int = 0  # it names no key
-    changed_scr: int = 0  # the sealed SCRs of its files were changed
+    changed_scr: int = 0  # the encrypted SCRs of its files were changed
 
     # Files
     changed_file: int = 0  # downloads with a changed byte
     cut_file: int = 0  # downloads that lack their last byte
 
-    # Sealed activities that clients post
+    # Encrypted activities that clients post
     rotate: int = 0  # refused: the key has to be rotated first
     rotated: int = 0  # refused: the key was rotated already
     stale_key: int = 0  # refused: the key is not the conversation's
@@ -52,7 +52,7 @@ def damage(faults: ConversationFaults, activity: dict[str, Any]) -> bool:
     if "encryptionKeyUrl" not in activity:
         return False
     content = activity["object"]
-    texts = [name for name in _SEALED if isinstance(content.get(name), str)]
+    texts = [name for name in _ENCRYPTED if isinstance(content.get(name), str)]
     files = [file for file in (content.get("files") or {}).get("items", ()) if "scr" in file]
     struck = False
     if texts and strikes(faults, "changed_text"):

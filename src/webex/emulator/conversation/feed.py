@@ -53,7 +53,7 @@ class Feed:
             names = [*message.mentioned_people, *message.mentioned_groups]
             content = {**message_content(message, state), "id": message.id}
             return self.record(
-                "update", state.rooms[message.room_id], message.person_id, content, sealed=True, mentions=names
+                "update", state.rooms[message.room_id], message.person_id, content, encrypted=True, mentions=names
             )
 
     def publish(self, change: Change) -> None:
@@ -83,7 +83,7 @@ class Feed:
         *,
         id: str | None = None,
         parent: dict[str, Any] | None = None,
-        sealed: bool = False,
+        encrypted: bool = False,
         only: Iterable[str] = (),
         mentions: list[str] | None = None,
         published: float | None = None,
@@ -98,7 +98,7 @@ class Feed:
             published=cloud.now() if published is None else published,
             sequence=cloud.next_sequence(),
             content=content,
-            key_uri=self._key(room) if sealed else None,
+            key_uri=self._key(room) if encrypted else None,
             parent=parent,
             client_temp_id=self._client_temp_id,
             tags=tags_of(room),
@@ -182,7 +182,7 @@ class Feed:
             message_content(message, self._cloud.state),
             id=id,
             parent=parent,
-            sealed=True,
+            encrypted=True,
             mentions=[*message.mentioned_people, *message.mentioned_groups],
             published=published,
         )
@@ -205,14 +205,14 @@ class Feed:
 
     def _rooms_created(self, change: Change, room: Room) -> None:
         members = [m.person_id for m in self._cloud.state.memberships.values() if m.room_id == room.id]
-        self.record("create", room, change.actor_id, _conversation(room, members), sealed=True)
+        self.record("create", room, change.actor_id, _conversation(room, members), encrypted=True)
 
     def _rooms_updated(self, change: Change, room: Room) -> None:
         state = self._cloud.state
         before = state.room_activities.get(room.id)
         was = "LOCKED" in state.activities[before[-1]].tags if before else False
         verb = "update" if was == room.is_locked else ("lock" if room.is_locked else "unlock")
-        self.record(verb, room, change.actor_id, _conversation(room, ()), sealed=True)
+        self.record(verb, room, change.actor_id, _conversation(room, ()), encrypted=True)
 
     # Memberships
 
@@ -270,7 +270,7 @@ class Feed:
             {"objectType": "submit", "inputs": action.inputs},
             id=action.id,
             parent={"id": action.message_id, "type": "cardAction"},
-            sealed=True,
+            encrypted=True,
             only=recipients,
         )
 

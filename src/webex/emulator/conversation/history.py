@@ -167,7 +167,7 @@ def _summary(call: Call, person: Person, room: Room, parent_id: str, kind: str) 
     key = call.cloud.kms.room_key(room)
     cipher = call.cloud.kms.cipher(key.uri)
     reactions = [
-        {"displayName": cipher.seal(name.encode()), "hmac": proofs[name], "count": len(who), "users": who}
+        {"displayName": cipher.encrypt(name.encode()), "hmac": proofs[name], "count": len(who), "users": who}
         for name, who in users.items()
     ]
     summed = "reaction2Summary" if kind == "reactionSummary" else "reaction2SelfSummary"

@@ -88,7 +88,7 @@ def conversation_json(
         "participants": {"items": [person_json(cloud, state.people[each], room.id) for each in people]},
     }
     if room.type == "group":
-        data["displayName"] = cloud.kms.cipher(key.uri).seal(room.title.encode())
+        data["displayName"] = cloud.kms.cipher(key.uri).encrypt(room.title.encode())
     elif computed_title:
         others = [m.person_id for m in state.memberships.values() if m.room_id == room.id and m is not own]
         data["computedTitle"] = ", ".join(state.people[each].display_name for each in others)
@@ -119,7 +119,7 @@ def activity_json(cloud: Cloud, activity: Activity, base: str) -> dict[str, Any]
         "published": iso(activity.published),
         "verb": activity.verb,
         "actor": person_json(cloud, actor, activity.room_id),
-        "object": _sealed(cloud, activity.content, cipher, base),
+        "object": _encrypted(cloud, activity.content, cipher, base),
     }
     if activity.verb not in ("create", "hide"):
         room = state.rooms.get(activity.room_id)
@@ -143,7 +143,7 @@ def activity_json(cloud: Cloud, activity: Activity, base: str) -> dict[str, Any]
     return data
 
 
-def _sealed(cloud: Cloud, content: dict[str, Any], cipher: Cipher | None, base: str) -> dict[str, Any]:
+def _encrypted(cloud: Cloud, content: dict[str, Any], cipher: Cipher | None, base: str) -> dict[str, Any]:
     data = dict(content)
     kind = data.get("objectType")
     if kind == "conversation":
@@ -157,23 +157,22 @@ def _sealed(cloud: Cloud, content: dict[str, Any], cipher: Cipher | None, base: 
         return data
     for name in ("displayName", "content"):
         if data.get(name) and kind != "person":
-            data[name] = cipher.seal(str(data[name]).encode())
+            data[name] = cipher.encrypt(str(data[name]).encode())
     if data.get("cards"):
-        data["cards"] = [cipher.seal(msgspec.json.encode(card)) for card in data["cards"]]
+        data["cards"] = [cipher.encrypt(msgspec.json.encode(card)) for card in data["cards"]]
     if kind == "submit":
-        data["inputs"] = cipher.seal(msgspec.json.encode(data.get("inputs") or {}))
+        data["inputs"] = cipher.encrypt(msgspec.json.encode(data.get("inputs") or {}))
     if data.get("files"):
         data["files"] = {"items": [_file(cloud, str(each), cipher, base) for each in data["files"]]}
     return data
 
 
 def _file(cloud: Cloud, file_id: str, cipher: Cipher, base: str) -> dict[str, Any]:
-    from webex.emulator.conversation.sealing import seal_of
+    from webex.emulator.conversation.file_encryption import encryption_of
 
     file = cloud.state.files.get(file_id)
     if file is None:
-        return {"objectType": "file", "displayName": cipher.seal(b"deleted")}
-    seal = seal_of(file)
+        return {"objectType": "file", "displayName": cipher.encrypt(b"deleted")}
     scanned = file.scan == "scanning" and (file.scan_until or 0.0) <= cloud.now()
     loc = f"{base}/files/api/v1/contents/{file.id}"
     preview = {}
@@ -185,16 +184,16 @@ def _file(cloud: Cloud, file_id: str, cipher: Cipher, base: str) -> dict[str, An
             "width": file.preview.width,
             "height": file.preview.height,
             "mimeType": "image/png",
-            "scr": cipher.seal(msgspec.json.encode({**file.preview.scr, "loc": at})),
+            "scr": cipher.encrypt(msgspec.json.encode({**file.preview.scr, "loc": at})),
         }
-    scr = {"enc": "A256GCM", "key": seal["key"], "iv": seal["iv"], "aad": seal["aad"], "loc": loc, "tag": seal["tag"]}
+    scr = {"enc": "A256GCM", "loc": loc, **encryption_of(file)}
     return {
         **preview,
         "objectType": "file",
-        "displayName": cipher.seal(file.name.encode()),
+        "displayName": cipher.encrypt(file.name.encode()),
         "fileSize": file.size,
         "mimeType": file.content_type,
         "url": loc,
         "malwareQuarantineState": "safe" if scanned else _SCANS[file.scan],
-        "scr": cipher.seal(msgspec.json.encode(scr)),
+        "scr": cipher.encrypt(msgspec.json.encode(scr)),
     }

@@ -1,4 +1,4 @@
-"""Files through the conversation service's door: upload sessions, `share`, and the sealed bytes."""
+"""Files through the conversation service's door: upload sessions, `share`, and the encrypted bytes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 from webex.emulator.conversation.access import BASE, may_write, room_of
 from webex.emulator.conversation.activities import items_of, new_message, note_mentions, opened, opener, save
 from webex.emulator.conversation.faults import spoilt
+from webex.emulator.conversation.file_encryption import ciphertext, plaintext
 from webex.emulator.conversation.render import activity_json
-from webex.emulator.conversation.sealing import ciphertext, plaintext
 from webex.emulator.files import check_scan
 from webex.emulator.rest.rules import membership_of, require_moderator
 from webex.emulator.state import Preview, StoredFile
@@ -36,9 +36,9 @@ def routes(table: RouteTable) -> None:
     table.add("POST", f"{_FILES}/spaces/{{id}}/upload_sessions", begin_upload)
     table.add("PUT", f"{_FILES}/uploads/{{id}}", upload)
     table.add("POST", f"{_FILES}/uploads/{{id}}/finish", finish_upload)
-    table.add("GET", f"{_FILES}/spaces/{{id}}/contents/{{uploadId}}", sealed_upload)
-    table.add("GET", f"{_FILES}/contents/{{messageId}}/{{index}}", sealed_file)
-    table.add("GET", f"{_FILES}/contents/{{messageId}}/{{index}}/image", sealed_preview)
+    table.add("GET", f"{_FILES}/spaces/{{id}}/contents/{{uploadId}}", encrypted_upload)
+    table.add("GET", f"{_FILES}/contents/{{messageId}}/{{index}}", encrypted_file)
+    table.add("GET", f"{_FILES}/contents/{{messageId}}/{{index}}/image", encrypted_preview)
     table.add("POST", "/v1/download/endpoints", endpoints)
     table.add("POST", f"{_FILES}/download/endpoints", endpoints)
 
@@ -86,7 +86,7 @@ def finish_upload(call: Call) -> Reply:
     return Reply(200, {"downloadUrl": f"{call.base}{_FILES}/spaces/{room_id}/contents/{call.path['id']}"})
 
 
-def sealed_upload(call: Call) -> Reply:
+def encrypted_upload(call: Call) -> Reply:
     """Return the bytes as they were uploaded."""
     room_of(call, call.person(), call.path["id"])
     data = call.state.uploads.get(call.path["uploadId"])
@@ -95,7 +95,7 @@ def sealed_upload(call: Call) -> Reply:
     return Reply(200, data, content_type="application/octet-stream")
 
 
-def sealed_file(call: Call) -> Reply:
+def encrypted_file(call: Call) -> Reply:
     """Return a stored file, encrypted."""
     person = call.person()
     file = call.state.files.get(f"{call.path['messageId']}/{call.path['index']}")
@@ -148,10 +148,10 @@ def assign_picture(call: Call, person: Person, room: Room, item: dict[str, Any],
     call.state.files[file.id] = file  # the one before stays: an activity of the history names it
     room.avatar = file.id
     content = {"objectType": "content", "files": [file.id], "contentCategory": "images"}
-    call.cloud.conversations.record("assign", room, person.id, content, sealed=True)
+    call.cloud.conversations.record("assign", room, person.id, content, encrypted=True)
 
 
-def sealed_preview(call: Call) -> Reply:
+def encrypted_preview(call: Call) -> Reply:
     """Return the preview of a stored file, as it was uploaded."""
     person = call.person()
     file = call.state.files.get(f"{call.path['messageId']}/{call.path['index']}")
@@ -174,7 +174,7 @@ def _preview(call: Call, item: dict[str, Any], cipher: Cipher) -> Preview | None
 def _uploaded(call: Call, item: dict[str, Any], cipher: Cipher) -> tuple[dict[str, Any], bytes]:
     """Return the SCR of an item, and the bytes that were uploaded for it."""
     try:
-        scr = msgspec.json.decode(cipher.open(item["scr"]))
+        scr = msgspec.json.decode(cipher.decrypt(item["scr"]))
         loc = str(scr["loc"])
     except (BadTokenError, KeyError, TypeError, msgspec.DecodeError):
         raise Problem(400, "The SCR of a file can't be opened.") from None
@@ -190,7 +190,7 @@ def _stored(call: Call, room: Room, item: dict[str, Any], cipher: Any, file_id: 
     content_type = str(item.get("mimeType") or "application/octet-stream")
     if not _CONTENT_TYPE.fullmatch(content_type):
         raise Problem(400, "mimeType is no media type.")  # it becomes a header
-    seal = {name: str(scr[name]) for name in ("key", "iv", "aad", "tag")}
+    encryption = {name: str(scr[name]) for name in ("key", "iv", "aad", "tag")}
     seconds = call.cloud.settings.file_scan_seconds
     return StoredFile(
         id=file_id,
@@ -202,6 +202,6 @@ def _stored(call: Call, room: Room, item: dict[str, Any], cipher: Any, file_id: 
         data=plain,
         scan="scanning" if seconds else "clean",
         scan_until=call.cloud.now() + seconds if seconds else None,
-        seal=seal,
+        encryption=encryption,
         preview=_preview(call, item, cipher),
     )

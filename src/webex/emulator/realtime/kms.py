@@ -123,7 +123,7 @@ class KMS:
         key = self._vault.key(key_uri)
         return key.resource_uri if key is not None else None
 
-    def seal_for(self, person_id: str, token: str, text: str) -> str:
+    def encrypt_for(self, person_id: str, token: str, text: str) -> str:
         """Encrypt a text for the sender of a request; leave it as it is when they share no key with the key service."""
         from webex.encryption.jose import BadTokenError, header_of
 
@@ -135,10 +135,10 @@ class KMS:
         if agreed is None or agreed.person_id != person_id:
             return text
         cipher = self._ciphers.get(agreed.uri) or self._cipher(agreed.uri, agreed.secret)
-        return cipher.seal(text.encode(), kid=agreed.uri)
+        return cipher.encrypt(text.encode(), kid=agreed.uri)
 
     def relay(self, person_id: str, token: str) -> tuple[str, dict[str, Any]]:
-        """Do what a sealed request asks for: the sealed answer, and the same in the clear."""
+        """Do what an encrypted request asks for: the encrypted answer, and the same in the clear."""
         self._opened = None
         answer = self._relay(person_id, token)
         self._count += 1
@@ -155,7 +155,7 @@ class KMS:
             return self._signed({"status": 400, "reason": "The request can't be read."})
         if header.get("alg") == "RSA-OAEP":
             return self._signed(self._agree(person_id, token))
-        return self._sealed(person_id, token, header.get("kid"))
+        return self._encrypted(person_id, token, header.get("kid"))
 
     # What a test does
 
@@ -227,13 +227,13 @@ class KMS:
         from webex.encryption import jose
 
         try:
-            body = self._opened = _object(identity().open(token))
+            body = self._opened = _object(identity().decrypt(token))
         except jose.BadTokenError:
             return {"status": 400, "reason": "The request can't be opened with the static key."}
         try:
             request = self._request(person_id, body)
             if (request.method, request.parts) != ("create", ["ecdhe"]):
-                raise Refused(400, "Only a key agreement may be sealed with the static key.")
+                raise Refused(400, "Only a key agreement may be encrypted with the static key.")
             key, peer = jose.new_agreement_key(), body.get("jwk")
             try:
                 secret = jose.agree(key, peer if isinstance(peer, dict) else {})
@@ -262,7 +262,7 @@ class KMS:
         }
         return _with_id({"status": 201, "key": shown}, body)
 
-    def _sealed(self, person_id: str, token: str, uri: Any) -> tuple[str, dict[str, Any]]:
+    def _encrypted(self, person_id: str, token: str, uri: Any) -> tuple[str, dict[str, Any]]:
         """Answer a request under an agreed key."""
         from webex.encryption.jose import BadTokenError
 
@@ -271,7 +271,7 @@ class KMS:
             return self._signed({"status": 403, "reason": "The ephemeral key is unknown or has expired."})
         cipher = self._ciphers.get(agreed.uri) or self._cipher(agreed.uri, agreed.secret)
         try:
-            body = self._opened = _object(cipher.open(token))
+            body = self._opened = _object(cipher.decrypt(token))
         except BadTokenError:
             return self._signed({"status": 400, "reason": "The request can't be opened with the ephemeral key."})
         if agreed.expires <= self._cloud.now():
@@ -282,7 +282,7 @@ class KMS:
         except Refused as refused:
             answer = refused.body()
         answer = _with_id(answer, body)
-        return cipher.seal(msgspec.json.encode(answer), kid=agreed.uri), answer
+        return cipher.encrypt(msgspec.json.encode(answer), kid=agreed.uri), answer
 
     def _execute(self, agreed: AgreedKey, request: Request) -> dict[str, Any]:
         if request.parts[:1] == ["ecdhe"] and request.method == "delete":
@@ -381,7 +381,7 @@ def _object(data: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise BadTokenError("What was sealed is no JSON.") from None
+        raise BadTokenError("What was encrypted is no JSON.") from None
     if not isinstance(value, dict):
-        raise BadTokenError("What was sealed is no JSON object.")
+        raise BadTokenError("What was encrypted is no JSON object.")
     return value

@@ -39,7 +39,7 @@ class Identity:
 
     # Written out here: a JOSE library would check the whole RSA key at each use, and that takes 30 ms.
 
-    def open(self, token: str) -> bytes:
+    def decrypt(self, token: str) -> bytes:
         """Decrypt a compact JWE (`RSA-OAEP`, A256GCM) for this key; `BadTokenError` when it is none."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives import hashes
@@ -50,13 +50,13 @@ class Identity:
 
         header = header_of(token)
         if (header.get("alg"), header.get("enc")) != ("RSA-OAEP", "A256GCM") or token.count(".") != 4:
-            raise BadTokenError("It is not sealed with RSA-OAEP and A256GCM.")
+            raise BadTokenError("It is not encrypted with RSA-OAEP and A256GCM.")
         head, *parts = token.split(".")
         try:
-            wrapped, iv, sealed, tag = (base64url_decode(part) for part in parts)
+            wrapped, iv, encrypted, tag = (base64url_decode(part) for part in parts)
             sha1 = hashes.SHA1()  # noqa: S303 - RFC 7518 §4.3: that is what RSA-OAEP means
             oaep = padding.OAEP(padding.MGF1(sha1), sha1, None)
-            return AESGCM(self.key.decrypt(wrapped, oaep)).decrypt(iv, sealed + tag, head.encode())
+            return AESGCM(self.key.decrypt(wrapped, oaep)).decrypt(iv, encrypted + tag, head.encode())
         except (ValueError, InvalidTag):
             raise BadTokenError("It can't be opened with the static key.") from None
 

@@ -40,7 +40,7 @@ def messages(call: Call) -> Reply:
     person = call.person()
     tokens = call.json().get("kmsMessages")
     if not isinstance(tokens, list) or not tokens or not all(isinstance(token, str) for token in tokens):
-        raise Problem(400, "kmsMessages is a list of sealed requests.")
+        raise Problem(400, "kmsMessages is a list of encrypted requests.")
     call.cloud.kms.post(person.id, tokens)
     return Reply(202, {})
 

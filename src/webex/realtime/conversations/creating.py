@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from webex.encryption.content import seal_activity
+from webex.encryption.content import encrypt_activity
 from webex.errors import ApiError, DecodeError, NotFoundError
 from webex.ids import public_id
 from webex.realtime.conversations.comments import comment, person
@@ -70,18 +70,18 @@ async def _create(
         *({**activity, "verb": "add", "object": person(each)} for each in people),
     ]
     if first is not None:
-        activities.append(seal_activity({**activity, "verb": "post", "object": first}, cipher, key_url))
+        activities.append(encrypt_activity({**activity, "verb": "post", "object": first}, cipher, key_url))
     if favorite:
         activities.append({**activity, "verb": "favorite", "object": {"objectType": "conversation"}})
     body: dict[str, Any] = {
         "objectType": "conversation",
-        "kmsMessage": await connection.channel.seal(kms),
+        "kmsMessage": await connection.channel.encrypt(kms),
         "encryptionKeyUrl": key_url,
         "defaultActivityEncryptionKeyUrl": key_url,
         "activities": {"items": activities},
     }
     if title is not None:
-        body["displayName"] = cipher.seal(title.encode())
+        body["displayName"] = cipher.encrypt(title.encode())
     if direct or tags:
         body["tags"] = [*(["ONE_ON_ONE"] if direct else []), *tags]
     base = await connection.services.url_of("conversation")

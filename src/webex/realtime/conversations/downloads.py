@@ -111,9 +111,9 @@ async def _open(connection: UserConnection, item: Mapping[str, Any], key_uri: st
         cipher = await connection.keys.get(key_uri)
     except KMSError as error:
         raise DecryptionError(f"The key of the file could not be had. {error}") from error
-    scr = SCR.open(item["scr"], cipher)
+    scr = SCR.from_jwe(item["scr"], cipher)
     try:
-        name = cipher.open(item.get("displayName") or "").decode()
+        name = cipher.decrypt(item.get("displayName") or "").decode()
     except (BadTokenError, UnicodeDecodeError):
         name = ""
     return scr, name

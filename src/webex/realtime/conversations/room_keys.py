@@ -70,10 +70,10 @@ async def rotate(connection: UserConnection, room: str, known: Mapping[str, Any]
         "actor": person(connection.user_id),
         "target": target,
         "object": {"objectType": "conversation", "defaultActivityEncryptionKeyUrl": key_url},
-        "kmsMessage": await connection.channel.seal(kms),
+        "kmsMessage": await connection.channel.encrypt(kms),
     }
     answer = (await connection.services.send("POST", f"{url}/activities", json=body)).json()
     if not resource and isinstance(answer, dict) and answer.get("kmsMessage"):
-        resource = connection.channel.open_relayed(answer["kmsMessage"]).get("resource", {}).get("uri")
+        resource = connection.channel.decrypt_relayed(answer["kmsMessage"]).get("resource", {}).get("uri")
     connection.keep_room_key(room, (key_url, str(resource or "")))
     return key_url

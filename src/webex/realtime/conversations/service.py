@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from webex.encryption.content import seal_activity
+from webex.encryption.content import encrypt_activity
 from webex.errors import ApiError, DeadlineError, DecodeError, EncryptionError
 from webex.realtime.conversations.comments import person
 from webex.realtime.conversations.room_keys import key_of, rotate
@@ -75,10 +75,10 @@ class ConversationService:
             if kms is not None:
                 resource = (await key_of(connection, room))[2]
                 filled = json.loads(json.dumps(dict(kms)).replace("<KRO>", resource))
-                body["kmsMessage"] = await connection.channel.seal(filled)
+                body["kmsMessage"] = await connection.channel.encrypt(filled)
             if encrypt:
                 key_url, cipher, _resource = await key_of(connection, room)
-                body = seal_activity(body, cipher, key_url)
+                body = encrypt_activity(body, cipher, key_url)
             try:
                 response = await connection.services.send("POST", f"{url}/{endpoint}", params=params, json=body)
             except ApiError as error:

@@ -35,17 +35,17 @@ SESSIONS: Final = ("webex", "framework")
 _HOOKS: Final = ("on_success", "on_failure")
 
 
-class _Core(SignIn):
+class _DjangoSignIn(SignIn):
     native_responses: ClassVar[tuple[type, ...]] = (HttpResponseBase,)
     styles: ClassVar[tuple[type, ...]] = (Integration,)
 
 
-class _AsyncCore(_Core):
+class _AsyncDjangoSignIn(_DjangoSignIn):
     styles: ClassVar[tuple[type, ...]] = (AsyncIntegration,)
 
 
-class _Blocking(BlockingSignIn):
-    core_class: ClassVar[type[SignIn]] = _Core
+class _BlockingDjangoSignIn(BlockingSignIn):
+    sign_in_class: ClassVar[type[SignIn]] = _DjangoSignIn
 
 
 @functools.cache
@@ -73,13 +73,13 @@ def async_integration() -> AsyncIntegration:
 @functools.cache
 def auth() -> BlockingSignIn:
     """Return the sign-in in blocking style."""
-    return _Blocking(integration(), **options(DjangoSession(), _blocking_hook))
+    return _BlockingDjangoSignIn(integration(), **options(DjangoSession(), _blocking_hook))
 
 
 @functools.cache
 def async_auth() -> SignIn:
     """Return the sign-in in event-loop style."""
-    return _AsyncCore(async_integration(), **options(AsyncDjangoSession(), _asynchronous_hook))
+    return _AsyncDjangoSignIn(async_integration(), **options(AsyncDjangoSession(), _asynchronous_hook))
 
 
 def sdk_settings() -> dict[str, Any]:

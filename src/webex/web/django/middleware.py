@@ -84,7 +84,7 @@ async def _async_client(request: Any) -> Any:
 
 
 def web_request(request: Any) -> WebRequest:
-    """Return a Django request as the core sees it, from the scope or the environ that it was made of."""
+    """Return a Django request as a `WebRequest`, from the scope or the environ that it was made of."""
     if hasattr(request, "scope"):
         return asgi_request(request.scope, native=request)
     # Django puts decoded text into the environ, where WSGI has bytes.
@@ -93,7 +93,7 @@ def web_request(request: Any) -> WebRequest:
 
 
 def web_response(answer: WebResponse) -> HttpResponseBase:
-    """Return the core's answer as one of Django; a response that a hook made itself gets the cookies."""
+    """Return a `WebResponse` as one of Django; a response that a hook made itself gets the cookies."""
     if answer.native is not None:
         response: Any = answer.native
     else:

@@ -26,7 +26,7 @@ def _connect(request: Any) -> HttpResponseRedirect:
 
     request.session[CONNECTING] = (str(request.user.pk), time.time() + CONNECTING_SECONDS)
     return HttpResponseRedirect(
-        f"{conf.auth().core.login_url}?return_to={quote(request.POST.get('next', '/'), safe='')}"
+        f"{conf.auth().sign_in.login_url}?return_to={quote(request.POST.get('next', '/'), safe='')}"
     )
 
 

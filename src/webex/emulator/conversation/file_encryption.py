@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from webex.emulator.state import StoredFile
 
 
-def seal_of(file: StoredFile) -> dict[str, str]:
-    """How this file is sealed; decided on first use."""
-    if not file.seal:
-        file.seal = {
+def encryption_of(file: StoredFile) -> dict[str, str]:
+    """Return how this file is encrypted: key, nonce, authenticated text and tag; decided on first use."""
+    if not file.encryption:
+        file.encryption = {
             "key": base64url_encode(os.urandom(32)),
             "iv": base64url_encode(os.urandom(12)),
             "aad": "2026-01-01T00:00:00.000Z",
         }
-        file.seal["tag"] = base64url_encode(_encrypted(file)[-16:])
-    return file.seal
+        file.encryption["tag"] = base64url_encode(_encrypted(file)[-16:])
+    return file.encryption
 
 
 def ciphertext(file: StoredFile) -> bytes:
     """Return the bytes that the file service serves: as long as the file."""
-    seal_of(file)
+    encryption_of(file)
     return _encrypted(file)[:-16]
 
 
@@ -45,6 +45,6 @@ def plaintext(data: bytes, scr: dict[str, Any]) -> bytes:
 def _encrypted(file: StoredFile) -> bytes:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    seal = file.seal
-    key, iv = base64url_decode(seal["key"]), base64url_decode(seal["iv"])
-    return AESGCM(key).encrypt(iv, file.data, seal["aad"].encode())
+    scr = file.encryption
+    key, iv = base64url_decode(scr["key"]), base64url_decode(scr["iv"])
+    return AESGCM(key).encrypt(iv, file.data, scr["aad"].encode())
