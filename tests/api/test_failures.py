@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.api.conftest import Said, Script
+from tests.support.ports import free_port
 from webex import Webex
 from webex.errors import ConnectError, DeadlineError, DecodeError, TransportError
 
@@ -15,15 +16,8 @@ PAGE = b"<!doctype html><html><body>Sign in to the hotel's network, token=hidden
 HTML = {"content-type": "text/html; charset=utf-8", "trackingid": "PROXY_1"}
 
 
-def _closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def test_connect_error_names_the_host() -> None:
-    port = _closed_port()
+    port = free_port()
     with Webex("a-token", emulator_url=f"http://127.0.0.1:{port}", max_retries=0) as client:
         with pytest.raises(ConnectError, match=rf"\[GET http://127\.0\.0\.1:{port}/v1/people/me\]") as caught:
             client.people.me()
@@ -32,7 +26,7 @@ def test_connect_error_names_the_host() -> None:
 
 
 def test_connect_error_after_a_redirect_names_the_other_host(script: Script, client: Webex) -> None:
-    port = _closed_port()
+    port = free_port()
     script.answer = lambda asked: Said(302, headers={"location": f"http://127.0.0.1:{port}/elsewhere"})
 
     with pytest.raises(ConnectError, match=rf"127\.0\.0\.1:{port}/elsewhere"):

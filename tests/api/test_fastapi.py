@@ -13,7 +13,8 @@ from fastapi import Body, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 import webex.api
-from tests.web.conftest import Server, free_port
+from tests.support.ports import free_port
+from tests.web.conftest import Server
 from webex.api import Model, Person, Room
 
 MODELS = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from tests.auth.conftest import sign_in
 from tests.auth.leftovers import SDK, all_keys, furnish, live_tokens
+from tests.support.forks import in_child, needs_fork
 from webex import (
     AsyncIntegration,
     Integration,
@@ -26,19 +26,6 @@ from webex.storage import SQLiteStorage
 from webex.storage.access import StorageAccess
 
 # A process that dies in the middle
-
-
-def in_child(work: Callable[[], None]) -> int:
-    """Run in a forked child; its wait status."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(3)
-        os._exit(0)
-    return os.waitpid(child, 0)[1]
 
 
 def die_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +47,7 @@ def die_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Pipeline, "send", counted(Pipeline.send))
 
 
+@needs_fork
 @pytest.mark.parametrize(
     ("style", "up", "erase"),
     [("blocking", True, False), ("async", False, False), ("blocking", False, True), ("async", True, True)],
@@ -91,7 +79,7 @@ def test_sign_out_killed_at_any_step_is_completed_later(
 
                 asyncio.run(main())
 
-        status = in_child(work)
+        code = in_child(work)
         cloud.faults.clear()
         with Integration(storage=storage) as integration:
             try:
@@ -105,8 +93,8 @@ def test_sign_out_killed_at_any_step_is_completed_later(
             assert not any(namespace in SDK for namespace in left), step
         if up:
             assert live_tokens(cloud) == [], step
-        if not os.WIFSIGNALED(status):
-            assert status == 0
+        if code != -signal.SIGKILL:
+            assert code == 0
             break
     assert step > 8
     began = outcomes.index("signed out")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from tests.web.conftest import free_port
+from tests.support.ports import free_port
 from tests.webhooks.conftest import SECRET
 from webex import Webex
 from webex.emulator import Cloud

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.tiers import left_out, program
-from tests.web.conftest import free_port
 
 pytestmark = pytest.mark.browser
 PICTURE = Path(__file__).parent.parent.parent / "docs" / "images" / "demo.png"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import urllib3
 
-from tests.web.conftest import Server, free_port
+from tests.support.ports import free_port
+from tests.web.conftest import Server
 from webex.demo.app import create_app
 from webex.emulator import Cloud
 

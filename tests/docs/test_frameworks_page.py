@@ -19,8 +19,9 @@ import pytest
 import urllib3
 
 from tests.docs.blocks import ROOT, named
+from tests.support.ports import free_port
 from tests.web.acceptance import table
-from tests.web.conftest import SECRET, free_port
+from tests.web.conftest import SECRET
 from webex.demo.browser import Browser
 from webex.emulator import Cloud
 

@@ -15,6 +15,7 @@ import pytest
 import urllib3
 
 from tests.docs.blocks import ROOT, named
+from tests.support.ports import free_port
 from webex.emulator import Cloud, Emulator
 
 
@@ -37,11 +38,6 @@ class Browser:
         assert back.status in {302, 303, 307}, back.data
         assert back.headers["location"] == "/"
         return self.get("/")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.emulator.helpers import fetch, is_live
+from tests.support.ports import free_port
 from webex.emulator import Cloud, EmulatorClient
 from webex.emulator.accounts import ALICE_TOKEN, BOT_TOKEN, CLIENT_ID, CLIENT_SECRET
 
@@ -125,9 +126,7 @@ def test_rotation_and_seed_are_taken_from_the_command_line(tmp_path: Path) -> No
 
 
 def test_a_closed_pipe_does_not_stop_it() -> None:
-    with socket.socket() as finder:
-        finder.bind(("127.0.0.1", 0))
-        port = finder.getsockname()[1]
+    port = free_port()
     reader, writer = os.pipe()
     os.close(reader)
     process = subprocess.Popen([*COMMAND, "--port", str(port)], stdout=writer, stderr=subprocess.PIPE)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
 from webex.emulator import Emulator, EmulatorClient
 from webex.emulator.accounts import BOT_TOKEN
 
@@ -152,8 +153,7 @@ def test_stop_does_not_end_a_program_embedding_an_emulator() -> None:
 
 
 def test_stop_reports_a_missing_emulator() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+    port = str(free_port())
     done = webex("emulator", "stop", "--port", port)
     assert (done.returncode, port in done.stderr) == (1, True)
 

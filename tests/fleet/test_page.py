@@ -6,14 +6,13 @@ import configparser
 import inspect
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
+from tests.support.tiers import program
 from webex.cli.fleet import run as run_command
 from webex.cli.group import webex
 from webex.fleet import Fleet
@@ -55,12 +54,9 @@ def test_unit_of_systemd_gives_the_workers_time_to_hand_over() -> None:
 
 
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    analyze = shutil.which("systemd-analyze")
-    if analyze is None:
-        pytest.skip("systemd-analyze is not installed")
+    analyze = program("systemd-analyze")
     path = tmp_path / "webex-fleet.service"
-    program = shutil.which("true")
-    path.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={program}", block("ini"), flags=re.M))
+    path.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={program('true')}", block("ini"), flags=re.M))
     done = subprocess.run([analyze, "verify", "--man=no", str(path)], capture_output=True, text=True, check=False)
     assert not [line for line in done.stderr.splitlines() if path.name in line and "Unknown" in line], done.stderr
 

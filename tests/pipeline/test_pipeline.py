@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.forks import in_child, needs_fork
+from tests.support.ports import free_port
 from webex import AsyncWebex, Webex
 from webex.errors import (
     ApiError,
@@ -202,10 +204,8 @@ def test_a_cut_off_body_is_a_typed_error(request_: Requester, server: Server) ->
 
 
 def test_a_closed_port_is_a_connect_error(request_: Requester) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
     with pytest.raises(ConnectError):
-        request_("GET", "/rooms", client={"emulator_url": f"http://127.0.0.1:{port}", "max_retries": 0})
+        request_("GET", "/rooms", client={"emulator_url": f"http://127.0.0.1:{free_port()}", "max_retries": 0})
 
 
 @pytest.mark.parametrize("header", ["location", "cisco-location"])
@@ -292,17 +292,11 @@ def test_a_second_event_loop_can_use_the_client(server: Server) -> None:
     assert [asyncio.run(once()) for _ in range(3)] == [200, 200, 200]
 
 
+@needs_fork
 def test_a_forked_child_can_use_the_client(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
     client = Webex("t", emulator_url=server.url)
     assert client.request("GET", "/rooms").status == 200
-    pid = os.fork()
-    if pid == 0:
-        try:
-            status = client.request("GET", "/rooms").status
-            os._exit(0 if status == 200 else 1)
-        except BaseException:
-            os._exit(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert in_child(lambda: client.request("GET", "/rooms").status == 200) == 0
     assert client.request("GET", "/rooms").status == 200
     client.close()
 

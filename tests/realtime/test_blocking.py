@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.support.forks import needs_fork
+from tests.support.threads import running_threads
 from webex import AsyncWebex, Webex
 from webex.emulator.cloud import Cloud
 from webex.errors import ConfigurationError, RealtimeError
@@ -214,7 +216,7 @@ def told_by(pipe: int) -> str:
     return word[:-1].decode()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@needs_fork
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_has_its_own_subscription(webex_cloud: Cloud) -> None:
     with people(webex_cloud) as (alice, bob, room):
@@ -245,6 +247,7 @@ def test_a_forked_child_has_its_own_subscription(webex_cloud: Cloud) -> None:
 
 
 def test_concurrent_first_listens_of_threads_share_one_socket(webex_cloud: Cloud) -> None:
+    before = running_threads("webex-listen")
     with people(webex_cloud) as (alice, bob, room):
         together = threading.Barrier(4)
 
@@ -263,8 +266,7 @@ def test_concurrent_first_listens_of_threads_share_one_socket(webex_cloud: Cloud
         alice.messages.create(room_id=room, text="one")
         together.wait(PATIENCE)
         assert [each.result(PATIENCE) for each in listening] == ["one"] * 3
-        loops = [thread for thread in threading.enumerate() if thread.name == "webex-listen"]
-        assert len(loops) == 1
+        assert len(running_threads("webex-listen") - before) == 1
 
 
 # In an event loop

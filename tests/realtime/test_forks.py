@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.realtime.helpers import QUICK, client_of, run
 from tests.realtime.test_sign_out import integration_of, sign_in
+from tests.support.forks import in_child, needs_fork
 from webex import (
     RealtimeHub,
     Webex,
@@ -22,18 +22,7 @@ from webex.storage import MemoryStorage
 # Forked children
 
 
-def in_child(work: Callable[[], None]) -> int:
-    """Run in a forked child, whose exit status tells whether it went well."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
+@needs_fork
 @pytest.mark.parametrize("use", ["get", "next", "on", "start", "post"])
 def test_a_forked_child_cannot_use_the_parents_subscription(webex_cloud: Cloud, use: str) -> None:
     with (
@@ -60,19 +49,17 @@ def test_a_forked_child_cannot_use_the_parents_subscription(webex_cloud: Cloud, 
         assert events.get(timeout=20).data.text == "the parent hears on"
 
 
+@needs_fork
 def test_a_forked_child_of_an_event_loop_is_refused(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud, "bob") as bob, bob.messages.listen(**QUICK) as events:
-            child = os.fork()
-            if child == 0:
-                try:
-                    with pytest.raises((ConfigurationError, RuntimeError)):
-                        events.__anext__().send(None)
-                    events.stop_listening().close()
-                except BaseException:
-                    os._exit(1)
-                os._exit(0)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+            def work() -> None:
+                with pytest.raises((ConfigurationError, RuntimeError)):
+                    events.__anext__().send(None)
+                events.stop_listening().close()
+
+            assert in_child(work) == 0
 
     run(main())
 
@@ -92,20 +79,18 @@ def test_another_event_loop_is_refused(webex_cloud: Cloud) -> None:
     run(use())
 
 
+@needs_fork
 def test_a_forked_child_cannot_use_the_parents_hub(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with integration_of(webex_cloud, MemoryStorage()) as integration:
             bob = await sign_in(integration, webex_cloud)
             async with RealtimeHub(integration, ("messages",), **QUICK) as hub:  # type: ignore[arg-type]  # of any kind
                 await hub.add(bob)
-                child = os.fork()
-                if child == 0:
-                    try:
-                        with pytest.raises(ConfigurationError):
-                            asyncio.new_event_loop().run_until_complete(anext(hub.events()))
-                    except BaseException:
-                        os._exit(1)
-                    os._exit(0)
-                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+                def work() -> None:
+                    with pytest.raises(ConfigurationError):
+                        asyncio.new_event_loop().run_until_complete(anext(hub.events()))
+
+                assert in_child(work) == 0
 
     run(main())

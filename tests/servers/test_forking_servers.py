@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -19,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import urllib3
 
+from tests.support.ports import free_port
 from tests.support.secret_scan import note
 from tests.support.tiers import environment
 from tests.transports.hostile import Peer, Server, answered
@@ -97,8 +97,7 @@ def running(
 def test_every_gunicorn_worker_calls(
     worker: list[str], application: str, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     command = [str(environment("servers")), "-m", "gunicorn", "--preload", "--workers", str(WORKERS), "-k", *worker]
     command += ["--bind", f"127.0.0.1:{port}", "--log-level", "info", "--worker-tmp-dir", str(tmp_path), application]
     with running(command, variables, tmp_path, lambda log: log.count("Booting worker") == WORKERS) as log:
@@ -120,8 +119,7 @@ def test_every_gunicorn_worker_calls(
 
 
 def test_a_server_that_makes_a_thread_for_each_request(variables: dict[str, str], tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     command = [str(environment("servers")), str(APPS / "threading_server.py"), str(port)]
     with running(command, variables, tmp_path, lambda log: "ready" in log) as log:
         for _ in range(5):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.storage.helpers import AsyncMemory
+from tests.support.forks import needs_fork
 from webex.errors import StorageError
 from webex.storage import MemoryStorage, SQLiteStorage, conformance
 
@@ -167,7 +168,7 @@ def test_adapter_of_one_loop_is_found() -> None:
     assert "RuntimeError" in broken("serves_several_loops", OneLoop, style="async")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@needs_fork
 def test_adapter_that_the_child_cannot_use_is_found(tmp_path: Path) -> None:
     class OfOneProcess(SQLiteStorage):
         def __init__(self) -> None:

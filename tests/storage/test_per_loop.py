@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import pytest
-
+from tests.support.forks import in_child, needs_fork
 from webex.storage.per_loop import PerLoop, PerProcess
 
 
@@ -26,17 +24,6 @@ class Resource:
         self.closed = True
 
 
-def in_child(work: object) -> int:
-    """Run `work()` in a forked child; its exit code is 0 when it returns True."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os._exit(0 if work() else 1)  # type: ignore[operator]  # a callable
-        finally:
-            os._exit(2)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
 def in_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
     """Run an asynchronous test in an event loop of its own."""
 
@@ -45,9 +32,6 @@ def in_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]
         asyncio.run(test())
 
     return run
-
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
 @in_loop

@@ -15,30 +15,16 @@ from typing import Any
 import pytest
 
 from tests.storage.helpers import MovableClock
+from tests.support.forks import in_child, needs_fork
 from webex.errors import ConfigurationError, MissingKeyError, StorageError
 from webex.runtime import BlockingRuntime, drive
 from webex.storage import SQLiteStorage, StorageAccess
 from webex.storage.protocol import BusyError
 
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "webex.db"
-
-
-def in_child(work: object) -> int:
-    """Run `work()` in a forked child; 0 when it returned."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()  # type: ignore[operator]  # it is called where it is an object
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_only_the_owner_can_read_the_files(path: Path) -> None:
@@ -352,7 +338,7 @@ def test_a_storage_can_be_pickled_to_another_process(path: Path) -> None:
     assert again.bind("credentials").get("key") == 1
 
 
-@forks
+@needs_fork
 def test_a_forked_child_and_its_parent_open_separate_connections(path: Path) -> None:
     storage = SQLiteStorage(path)
     binding = storage.bind("credentials")
@@ -373,7 +359,7 @@ def test_a_forked_child_and_its_parent_open_separate_connections(path: Path) -> 
     binding.put("parent", 3)
 
 
-@forks
+@needs_fork
 def test_exiting_children_do_not_affect_the_parents_writes(path: Path) -> None:
     storage = SQLiteStorage(path)
     binding = storage.bind("credentials")
@@ -386,7 +372,7 @@ def test_exiting_children_do_not_affect_the_parents_writes(path: Path) -> None:
     assert len([key for page in pages for key in page]) == 15
 
 
-@forks
+@needs_fork
 def test_a_fork_waits_for_active_threads(path: Path) -> None:
     storage = SQLiteStorage(path)
     binding = storage.bind("logins")
@@ -412,7 +398,7 @@ def test_a_fork_waits_for_active_threads(path: Path) -> None:
     assert all(binding.get(f"thread{number}") == counts[number] - 1 for number in range(2))
 
 
-@forks
+@needs_fork
 def test_a_connection_inherited_by_a_fork_is_never_used(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = SQLiteStorage(path)
     binding = storage.bind("credentials")
@@ -439,7 +425,7 @@ def test_a_connection_inherited_by_a_fork_is_never_used(path: Path, monkeypatch:
     assert binding.get("key") == 2
 
 
-@forks
+@needs_fork
 def test_memory_storage_survives_a_fork_during_work() -> None:
     from webex.storage import MemoryStorage
 

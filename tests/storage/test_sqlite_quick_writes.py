@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.threads import running_threads
 from webex.runtime import EventLoopRuntime
 from webex.storage import EncryptedStorage, SQLiteStorage, StorageAccess, sqlite_connections
 from webex.storage.protocol import BusyError
@@ -106,6 +107,7 @@ def test_wal_checkpoint_runs_in_a_worker_thread(path: Path, monkeypatch: pytest.
         original(self)
 
     monkeypatch.setattr(sqlite_connections.Connections, "_checkpoint", recorded)
+    before = running_threads("webex-sqlite-checkpoint")
     storage = SQLiteStorage(path)
     quick = storage.bind_nonwaiting("realtime")
     for number in range(25):
@@ -115,7 +117,7 @@ def test_wal_checkpoint_runs_in_a_worker_thread(path: Path, monkeypatch: pytest.
     assert set(seen) == {"webex-sqlite-checkpoint"}
     assert quick.get("key") == 24
     storage.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "webex-sqlite-checkpoint"]
+    assert not running_threads("webex-sqlite-checkpoint") - before
 
 
 def test_wal_stays_small_under_many_quick_writes(path: Path) -> None:

@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support.services import SERVICES, Service, free_port
+from tests.support.ports import free_port
+from tests.support.services import SERVICES, Service
 from tests.support.tiers import left_out, program
 
 __all__ = ["PgBouncer", "PostgresServer"]

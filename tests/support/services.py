@@ -16,9 +16,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.ports import free_port
 from tests.support.tiers import left_out
 
-__all__ = ["SERVICES", "NatsServer", "RedisServer", "Service", "free_port", "need"]
+__all__ = ["SERVICES", "NatsServer", "RedisServer", "Service", "need"]
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,6 @@ def need(name: str) -> Service:
     if not service.is_there():
         left_out(f"no {service.name} at {service.address[0]}:{service.address[1]}: {service.how}")
     return service
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class RedisServer:

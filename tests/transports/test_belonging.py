@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import importlib.util
 import os
-import signal
 import ssl
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from tests.support.forks import in_child, needs_fork
 from tests.transports.conftest import got
 from tests.transports.hostile import OK, Peer, Server, answered, say
 from webex import AsyncWebex, Webex
@@ -47,21 +47,6 @@ Serve = Callable[[Callable[[Peer], Any]], Server]
 
 def request_to(server: Server, **more: Any) -> WireRequest:
     return WireRequest("GET", server.url, **{"timeout": 10.0, **more})
-
-
-def in_child(work: Callable[[], bool]) -> None:
-    """Run something in a forked child, which must come out true within a few seconds."""
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(20)
-        try:
-            os._exit(0 if work() else 1)
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-            os._exit(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def in_thread(work: Callable[[], Any]) -> threading.Thread:
@@ -139,6 +124,7 @@ def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
             kind("t", transport="pyreqwest")
 
 
+@needs_fork
 @pytest.mark.skipif(not FAST, reason="pyreqwest is not installed")
 def test_pyreqwest_is_refused_in_a_forked_child(serve: Serve) -> None:
     code = f"""
@@ -230,6 +216,7 @@ def test_a_given_session_is_used(serve: Serve) -> None:
     assert server.connections == 1  # its connections are shared
 
 
+@needs_fork
 def test_a_session_serves_only_its_own_loop_and_process(serve: Serve) -> None:
     import aiohttp
 
@@ -261,7 +248,7 @@ def test_a_session_serves_only_its_own_loop_and_process(serve: Serve) -> None:
 
         return asyncio.run(refused())
 
-    in_child(child)
+    assert in_child(child) == 0
     loop.run_until_complete(kept[0].close())
 
     async def closed() -> None:
@@ -378,6 +365,7 @@ for _ in range(5):
 # Forks
 
 
+@needs_fork
 def test_a_fork_while_threads_read(serve: Serve) -> None:
     """The child gets connections of its own, the parent keeps its."""
     busy = serve(lambda peer: (peer.request(), peer.silent()))
@@ -387,7 +375,7 @@ def test_a_fork_while_threads_read(serve: Serve) -> None:
     threads = [in_thread(lambda: drive(got(runtime, request_to(busy)))) for _ in range(16)]
     busy.wait_for(16)
     for _ in range(3):
-        in_child(lambda: drive(got(runtime, request_to(server))).body == b"ok")
+        assert in_child(lambda: drive(got(runtime, request_to(server))).body == b"ok") == 0
     assert drive(got(runtime, request_to(server))).body == b"ok"
     assert server.connections == 4  # the parent's one, and one for each child
     busy.over.set()
@@ -395,6 +383,7 @@ def test_a_fork_while_threads_read(serve: Serve) -> None:
         thread.join()
 
 
+@needs_fork
 def test_a_fork_after_calls_in_a_loop(serve: Serve) -> None:
     server = serve(say(OK))
     runtime = EventLoopRuntime()
@@ -404,7 +393,7 @@ def test_a_fork_after_calls_in_a_loop(serve: Serve) -> None:
 
     loop = asyncio.new_event_loop()
     assert loop.run_until_complete(call())
-    in_child(lambda: asyncio.run(call()) and asyncio.run(call()))
+    assert in_child(lambda: asyncio.run(call()) and asyncio.run(call())) == 0
     assert loop.run_until_complete(call())
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.transports.conftest import TLS_ONLY, Cell, Serve, got
 from tests.transports.hostile import (
     OK,
@@ -113,8 +114,7 @@ def test_a_kept_alive_connection_is_reused(cell: Cell, serve: Serve) -> None:
 def test_environment_variables_are_not_read(
     cell: Cell, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        dead = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    dead = f"http://127.0.0.1:{free_port()}"
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, dead)
         monkeypatch.setenv(name.lower(), dead)
@@ -157,8 +157,7 @@ def test_an_ambiguous_request_is_not_sent(cell: Cell, serve: Serve, url: str, he
 
 
 def test_a_closed_port_is_a_connect_error(cell: Cell) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     with pytest.raises(ConnectError, match="localhost") as caught:
         cell.get(f"{'https' if cell.tls else 'http'}://localhost:{port}/secret-path", method="POST")
     assert "secret-path" not in str(caught.value)
@@ -166,8 +165,7 @@ def test_a_closed_port_is_a_connect_error(cell: Cell) -> None:
 
 def test_an_unknown_host_name_is_a_connect_error(cell: Cell) -> None:
     """Or that leads to this machine, where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     with pytest.raises(ConnectError):
         cell.get(f"{'https' if cell.tls else 'http'}://nowhere.localhost:{port}/")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import urllib3
 import uvicorn
 from fastapi import FastAPI, Request
 
+from tests.support.ports import free_port
 from webex import AsyncIntegration
 from webex.demo.browser import Browser, Page
 from webex.emulator import Cloud
@@ -23,12 +23,6 @@ from webex.storage import SQLiteStorage
 from webex.web.fastapi import CurrentWebex, OptionalWebex, SameOrigin, WebexAuth
 
 SECRET = "a secret of at least thirty-two bytes"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:

@@ -13,7 +13,8 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Response
 from litestar.testing import TestClient
 
-from tests.web.conftest import SECRET, Server, free_port
+from tests.support.ports import free_port
+from tests.web.conftest import SECRET, Server
 from webex import AsyncIntegration, SignedIn
 from webex.demo.browser import Browser
 from webex.emulator import Cloud

@@ -19,8 +19,9 @@ import urllib3
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.docs.blocks import ROOT, named
+from tests.support.ports import free_port
 from tests.support.tiers import program
-from tests.web.conftest import SECRET, free_port
+from tests.web.conftest import SECRET
 from webex.demo.browser import Browser
 from webex.emulator import Cloud
 from webex.emulator.tls import Authority, _key_pem, _pem

@@ -11,7 +11,8 @@ import pytest
 import urllib3
 
 from tests.docs.blocks import named
-from tests.web.conftest import SECRET, Server, free_port
+from tests.support.ports import free_port
+from tests.web.conftest import SECRET, Server
 from webex.demo.browser import Browser
 from webex.emulator import Cloud
 

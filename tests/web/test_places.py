@@ -12,7 +12,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
-from tests.web.conftest import SECRET, Server, Site, free_port, pages
+from tests.support.ports import free_port
+from tests.web.conftest import SECRET, Server, Site, pages
 from webex import AsyncIntegration
 from webex.errors import ConfigurationError, NotSignedInError
 from webex.web import SignIn, WebRequest

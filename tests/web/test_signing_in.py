@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tests.web.conftest import SECRET, Server, Site, free_port, pages
+from tests.support.ports import free_port
+from tests.web.conftest import SECRET, Server, Site, pages
 from webex import AsyncIntegration, Integration
 from webex.errors import AccessDeniedError, ConfigurationError, WebexError
 from webex.web import WebRequest, WebResponse

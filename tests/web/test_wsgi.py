@@ -13,7 +13,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import pytest
 import urllib3
 
-from tests.web.conftest import SECRET, free_port
+from tests.support.ports import free_port
+from tests.web.conftest import SECRET
 from webex import Integration
 from webex.demo.browser import Browser
 from webex.emulator import Cloud

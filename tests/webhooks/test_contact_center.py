@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.emulator.test_contact_center import SECRET, create
-from tests.web.conftest import Server, free_port
+from tests.support.ports import free_port
+from tests.web.conftest import Server
 from webex import Webex
 from webex.emulator import Cloud
 from webex.emulator.accounts import ADMIN_ID, ADMIN_TOKEN

@@ -8,7 +8,8 @@ import pytest
 import urllib3
 from fastapi import FastAPI, Request, Response
 
-from tests.web.conftest import Server, free_port
+from tests.support.ports import free_port
+from tests.web.conftest import Server
 from webex import Webex
 from webex.emulator import Cloud
 from webex.emulator.accounts import ALICE_TOKEN, BOB_TOKEN

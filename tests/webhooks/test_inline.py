@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.threads import running_threads
 from tests.webhooks.conftest import SECRET, posted, tasks_of
 from webex import AsyncWebex, Webex
 from webex.storage import SQLiteStorage
@@ -43,6 +44,7 @@ def renewals(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
 def test_the_lease_of_an_event_is_renewed_while_its_handler_runs(
     storage: SQLiteStorage, renewals: threading.Semaphore
 ) -> None:
+    before = running_threads("webex-webhooks-lease")
     hooks = WebhookReceiver(Webex("a token"), secret=SECRET, storage=storage, mode="inline", lease=1.0)
     other = WebhookReceiver(Webex("a token"), secret=SECRET, storage=storage, mode="inline", lease=1.0)
     other.on("messages")(lambda event: None)
@@ -57,7 +59,7 @@ def test_the_lease_of_an_event_is_renewed_while_its_handler_runs(
 
     assert hooks.receive(*delivery).status == 200
     assert repeated == [503]
-    assert not [thread for thread in threading.enumerate() if thread.name == "webex-webhooks-lease"]
+    assert not running_threads("webex-webhooks-lease") - before
 
 
 def test_the_lease_of_an_event_is_renewed_in_event_loop_style(

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.threads import running_threads
 from tests.webhooks.conftest import SECRET, posted, tasks_of
 from webex import AsyncWebex, Webex
 from webex.errors import ConfigurationError
@@ -25,10 +26,6 @@ def storage(tmp_path: Path) -> Iterator[SQLiteStorage]:
     store = SQLiteStorage(tmp_path / "inbox.db")
     yield store
     store.close()
-
-
-def running() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name.startswith("webex-webhooks")}
 
 
 steps = st.lists(st.sampled_from(["start", "close", "deliver", "drain"]), max_size=8)
@@ -289,15 +286,15 @@ def test_a_closed_receiver_leaves_no_thread_and_no_call_at_exit(
     registered: set[Any] = set()
     monkeypatch.setattr(atexit, "register", lambda function, *args: registered.add(function))
     monkeypatch.setattr(atexit, "unregister", registered.discard)
-    before = running()
+    before = running_threads("webex-webhooks")
     hooks = WebhookReceiver(Webex("a token"), secret=SECRET, storage=storage, concurrency=2)
     hooks.start()
-    assert len(running() - before) == 4
+    assert len(running_threads("webex-webhooks") - before) == 4
     assert len(registered) == 1
     hooks.close() if how == "close" else asyncio.run(hooks.aclose())
     hooks.close()
     assert not registered
-    assert not running() - before
+    assert not running_threads("webex-webhooks") - before
 
 
 @pytest.mark.parametrize("grace", [-1, float("nan"), True, "5"])

@@ -20,7 +20,8 @@ from litestar.config.csrf import CSRFConfig
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from tests.web.conftest import Server, free_port
+from tests.support.ports import free_port
+from tests.web.conftest import Server
 from tests.webhooks.conftest import SECRET, posted
 from webex import AsyncWebex, Webex
 from webex.storage import SQLiteStorage

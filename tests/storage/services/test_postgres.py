@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from tests.storage.services.conftest import drop_schema
+from tests.support.forks import Child, in_child, needs_fork
 from tests.support.postgres_server import PostgresServer
 from webex.errors import StorageError
 from webex.runtime import drive
@@ -291,20 +291,20 @@ def test_cancelled_calls_leave_a_pool_that_works(postgres_url: str, schema: str)
     asyncio.run(work())
 
 
+@needs_fork
 def test_forked_child_and_parent_use_separate_connections(binding: Binding, storage: PostgresStorage) -> None:
     binding.put("key", "from the parent")
-    child = os.fork()
-    if child == 0:
-        try:
-            good = binding.get("key") == "from the parent"
-            binding.put("child", 1)
-            storage.close()
-            os._exit(0 if good else 1)
-        except BaseException:
-            os._exit(2)
+
+    def work() -> bool:
+        good = binding.get("key") == "from the parent"
+        binding.put("child", 1)
+        storage.close()
+        return good
+
+    child = Child(work)
     for number in range(20):
         binding.put("parent", number)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert child.exit_code() == 0
     assert binding.get_many(["child", "parent"]) == {"child": 1, "parent": 19}
 
 
@@ -377,19 +377,16 @@ def test_read_only_server_is_explained(own_server: PostgresServer) -> None:
             storage.bind("credentials").put("key", 2)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@needs_fork
 def test_pool_of_the_app_is_not_used_in_a_forked_child(postgres_url: str, schema: str) -> None:
     with ConnectionPool(postgres_url, min_size=1, open=True) as pool:
         storage = PostgresStorage(pool, schema=schema)
         binding = storage.bind("namespace")
         binding.put("key", 1)
-        child = os.fork()
-        if child == 0:
-            try:
+
+        def work() -> None:
+            with pytest.raises(StorageError, match="before this process was forked"):
                 binding.get("key")
-            except StorageError as error:
-                os._exit(0 if "before this process was forked" in str(error) else 2)
-            finally:
-                os._exit(1)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+        assert in_child(work) == 0
         assert binding.get("key") == 1

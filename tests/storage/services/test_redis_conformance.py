@@ -12,7 +12,8 @@ import redis
 import redis.asyncio
 
 from tests.storage.services.conftest import cut, remove
-from tests.support.services import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.services import RedisServer
 from webex.storage import EncryptedStorage, RedisStorage, conformance, scoped
 from webex.storage.conformance import StorageConformance
 

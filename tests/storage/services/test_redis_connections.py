@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.support.services import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.services import RedisServer
 from webex.errors import StorageError
 from webex.storage import RedisStorage
 

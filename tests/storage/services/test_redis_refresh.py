@@ -14,7 +14,8 @@ import pytest
 import redis
 
 from tests.auth.conftest import sign_in
-from tests.support.services import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.services import RedisServer
 from webex import Integration
 from webex.emulator import Cloud, Emulator
 from webex.errors import MissingKeyError, StorageError

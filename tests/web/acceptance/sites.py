@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 import urllib3
 
+from tests.support.ports import free_port
 from tests.support.secret_scan import note
 from tests.support.tiers import environment
-from tests.web.conftest import free_port
 from webex.demo.browser import Browser, Page
 from webex.emulator import Cloud
 

@@ -20,9 +20,10 @@ import pytest
 import urllib3
 from joserfc.jwk import RSAKey
 
+from tests.support.ports import free_port
 from tests.support.secret_scan import note
 from tests.support.tiers import environment
-from tests.web.conftest import SECRET, free_port
+from tests.web.conftest import SECRET
 from webex.demo.browser import Browser
 from webex.emulator import Cloud
 
