@@ -1,22 +1,23 @@
-"""Runs one code block, in a process of its own: `python run_block.py FILE` reads what to run from a JSON file.
+"""Runs one code block, in a process of its own, whose output goes to a file.
 
-An emulator serves while the block runs, and its variables are set, as `webex emulator --env` would have set them.
-`await` may stand at the top level of a block, as the docs' readers know it from notebooks.
+The process is forked from one that has already imported what blocks use (`loaded.py`): most of the time that a block
+took was for its imports. An emulator serves while the block runs, and its variables are set, as `webex emulator --env`
+would have set them. `await` may stand at the top level of a block, as the docs' readers know it from notebooks.
 """
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import atexit
 import inspect
-import json
 import linecache
+import multiprocessing
 import os
 import subprocess
-import sys
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.docs.preamble import preamble
 
@@ -80,8 +81,21 @@ def run_shell(job: dict[str, Any]) -> None:
         subprocess.run(["sh", "-euc", code], check=True)
 
 
-def main() -> None:
-    job = json.loads(Path(sys.argv[1]).read_text())
+def run_job(job: dict[str, Any], folder: Path, variables: dict[str, str], output: Path) -> None:
+    """Run a job in this process, as one that was started in `folder` with these variables."""
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        run_with_emulator(job)
+    finally:
+        atexit._run_exitfuncs()  # the process ends without
+
+
+def run_with_emulator(job: dict[str, Any]) -> None:
     from webex.emulator import Emulator, accounts
 
     with Emulator() as cloud:
@@ -96,6 +110,29 @@ def main() -> None:
             asyncio.run(run_python(job, names)) if needs_loop(job) else run_blocking(job, names)
         else:
             run_shell(job)
+
+
+class Ended(NamedTuple):
+    """How a job ended; the code is None when it had to be ended."""
+
+    code: int | None
+    output: str
+
+
+def run_in_process(job: dict[str, Any], folder: Path, variables: dict[str, str], *, seconds: float = 60) -> Ended:
+    """Run a job in a process of its own."""
+    context: Any = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
+    if hasattr(os, "fork"):
+        context.set_forkserver_preload(["tests.docs.loaded"])
+    output = folder.parent / "output"
+    process = context.Process(target=run_job, args=(job, folder, variables, output))
+    process.start()
+    process.join(seconds)
+    code = process.exitcode
+    if code is None:
+        process.kill()
+        process.join()
+    return Ended(code, output.read_text(errors="replace") if output.exists() else "")
 
 
 def needs_loop(job: dict[str, Any]) -> bool:
@@ -113,7 +150,3 @@ def run_blocking(job: dict[str, Any], names: dict[str, Any]) -> None:
     except StopIteration:
         return
     raise AssertionError("A block without await was suspended.")
-
-
-if __name__ == "__main__":
-    main()

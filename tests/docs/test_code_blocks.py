@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.docs.blocks import ROOT, BadDirectiveError, Block, blocks_of, pages
+from tests.docs.run_block import Ended, run_in_process
+from tests.support.secret_scan import note
 
 BLOCKS = [block for page in pages() for block in blocks_of(page)]
 
 
-def run(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(block: Block, folder: Path) -> Ended:
     job = {
         "language": block.language,
         "with": " ".join(each.directives.get("with", "") for each in (*block.before, block)),
         "blocks": [{"code": each.code, "page": each.page, "line": each.line} for each in (*block.before, block)],
         **{key: block.directives[key] for key in ("raises", "serves") if key in block.directives},
     }
-    (folder / "job.json").write_text(json.dumps(job))
     home = folder / "home"
     work = folder / "work"
     home.mkdir()
@@ -31,18 +30,10 @@ def run(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
     variables = {key: value for key, value in os.environ.items() if not key.startswith(("WEBEX_", "CISCOSPARK_"))}
     variables |= {key: value for key, value in os.environ.items() if key.startswith("WEBEX_TESTS_")}
     path = os.pathsep.join(part for part in (os.environ.get("PYTHONPATH"), str(ROOT)) if part)
-    bin_folder = str(Path(sys.executable).parent)
-    return subprocess.run(
-        [sys.executable, "-m", "tests.docs.run_block", str(folder / "job.json")],
-        cwd=work,
-        env=variables
-        | {"PYTHONPATH": path, "HOME": str(home), "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ended = run_in_process(job, work, variables | {"PYTHONPATH": path, "HOME": str(home), "PATH": programs})
+    note(ended.output)
+    return ended
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.id)
@@ -52,7 +43,7 @@ def test_block(block: Block, tmp_path: Path) -> None:
             compile(block.code, block.id, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         return
     ended = run(block, tmp_path)
-    assert ended.returncode == 0, f"{block.id}\n{ended.stdout[-2000:]}\n{ended.stderr[-4000:]}"
+    assert ended.code == 0, f"{block.id}\n{ended.output[-6000:]}"
 
 
 def test_blocks_not_run_have_a_reason_and_are_few() -> None:
@@ -91,4 +82,4 @@ def test_an_unknown_directive_is_an_error(tmp_path: Path, page: str, complaint: 
 def test_the_runner_detects_failing_blocks(tmp_path: Path, text: str, works: bool) -> None:
     (tmp_path / "page.md").write_text(text)
     *_, last = blocks_of(tmp_path / "page.md")
-    assert (run(last, tmp_path).returncode == 0) is works
+    assert (run(last, tmp_path).code == 0) is works
