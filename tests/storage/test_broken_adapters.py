@@ -10,7 +10,8 @@ import pytest
 
 from tests.storage.helpers import MovableClock
 from webex.storage import Capabilities, MemoryStorage, MissingKeyError, Versioned, conformance
-from webex.storage.memory import MemoryBinding, MemoryLease
+from webex.storage.local_lease import LocalLease
+from webex.storage.memory import MemoryBinding
 
 BROKEN: dict[str, tuple[type[Broken], str]] = {}
 
@@ -400,7 +401,7 @@ class ReleasesTheNextHolder(Broken):
         lease = inner.try_lease(name, ttl)
         if lease is None:
             return None
-        return MemoryLease(name, lease.token, inner._renew, lambda name, _: inner._space.leases.pop(name, None))
+        return LocalLease(name, lease.token, inner._renew, lambda name, _: inner._space.leases.pop(name, None))
 
 
 @breaks("renews_no_lost_lease")
@@ -409,7 +410,7 @@ class RenewsWhatWasLost(Broken):
         lease = inner.try_lease(name, ttl)
         if lease is None:
             return None
-        return MemoryLease(name, lease.token, lambda *renewed: inner._renew(*renewed) or True, inner._release)
+        return LocalLease(name, lease.token, lambda *renewed: inner._renew(*renewed) or True, inner._release)
 
 
 @breaks("fences_leases")

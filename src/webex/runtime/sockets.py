@@ -9,16 +9,21 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webex.runtime.answers import GRACE, LATE
 
+if TYPE_CHECKING:
+    _Base = socket.socket  # of the kind that this is mixed into
+else:
+    _Base = object
 
-class _Timed:
+
+class _Timed(_Base):
     """`due` is on the monotonic clock; None: as `settimeout` said."""
 
-    due: float | None
-    spared: bool
+    due: float | None = None
+    spared = False
 
     def _mind(self) -> None:
         if self.due is not None:
@@ -28,14 +33,7 @@ class _Timed:
                 self.due, left = time.monotonic() + GRACE, GRACE
             if left <= 0:
                 raise TimeoutError("timed out")
-            self.settimeout(left)  # type: ignore[attr-defined]  # of the socket that this is mixed into
-
-
-class TimedSocket(_Timed, socket.socket):
-    """A plain socket."""
-
-    due: float | None = None
-    spared = False
+            self.settimeout(left)
 
     def recv_into(self, *arguments: Any, **named: Any) -> int:
         """Receive within the time that is left."""
@@ -51,6 +49,10 @@ class TimedSocket(_Timed, socket.socket):
         """Send within the time that is left."""
         self._mind()
         return super().send(*arguments, **named)
+
+
+class TimedSocket(_Timed, socket.socket):
+    """A plain socket."""
 
     def sendall(self, *arguments: Any, **named: Any) -> None:
         """Send within the time that is left."""
@@ -60,21 +62,3 @@ class TimedSocket(_Timed, socket.socket):
 
 class TimedTLSSocket(_Timed, ssl.SSLSocket):
     """A socket with TLS; sending all is sending several times."""
-
-    due: float | None = None
-    spared = False
-
-    def recv_into(self, *arguments: Any, **named: Any) -> int:
-        """Receive within the time that is left."""
-        self._mind()
-        return super().recv_into(*arguments, **named)
-
-    def recv(self, *arguments: Any, **named: Any) -> bytes:
-        """Receive within the time that is left."""
-        self._mind()
-        return super().recv(*arguments, **named)
-
-    def send(self, *arguments: Any, **named: Any) -> int:
-        """Send within the time that is left."""
-        self._mind()
-        return super().send(*arguments, **named)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from webex.errors import MissingKeyError
 from webex.storage.codec import check_duration, check_namespace, check_text, decode, encode
 from webex.storage.forks import LONGEST_REST, survives_forks
+from webex.storage.local_lease import LocalLease
 from webex.storage.protocol import Capabilities, Json, Versioned
 
 __all__ = ["MemoryStorage"]
@@ -157,7 +158,7 @@ class MemoryBinding:
         for start in range(0, len(names), page_size):
             yield names[start : start + page_size]
 
-    def try_lease(self, name: str, ttl: float) -> MemoryLease | None:
+    def try_lease(self, name: str, ttl: float) -> LocalLease | None:
         check_text(name, "lease name")
         check_duration(ttl, "ttl")
         with self._storage.lock:
@@ -167,7 +168,7 @@ class MemoryBinding:
                 return None
             token = _number()
             self._space.leases[name] = (token, now + ttl)
-        return MemoryLease(name, token, self._renew, self._release)
+        return LocalLease(name, token, self._renew, self._release)
 
     def lease_remaining(self, name: str) -> float:
         with self._storage.lock:
@@ -215,30 +216,6 @@ class MemoryBinding:
             space.entries = {key: entry for key, entry in space.entries.items() if not _over(entry, now)}
             space.leases = {name: held for name, held in space.leases.items() if held[1] > now}
             space.writes = 0
-
-
-class MemoryLease:
-    """A lease of a `MemoryStorage`."""
-
-    def __init__(
-        self,
-        name: str,
-        token: str,
-        renew: Callable[[str, str, float], bool],
-        release: Callable[[str, str], None],
-    ) -> None:
-        self.name = name
-        self.token = token
-        self._renew, self._release = renew, release
-
-    def renew(self, ttl: float) -> bool:
-        return self._renew(self.name, self.token, ttl)
-
-    def release(self) -> None:
-        self._release(self.name, self.token)
-
-    def __repr__(self) -> str:
-        return f"MemoryLease({self.name!r})"
 
 
 def _number() -> str:

@@ -19,11 +19,12 @@ from webex.errors import ConfigurationError, MissingKeyError, StorageError
 from webex.http.timing import Backoff
 from webex.storage.boot_clock import boot_id, boot_time
 from webex.storage.codec import check_duration, check_namespace, check_text, decode, encode
+from webex.storage.local_lease import LocalLease
 from webex.storage.paths import after_prefix
 from webex.storage.protocol import BusyError, Capabilities, Json, Versioned
 from webex.storage.sqlite_connections import Connections
 
-__all__ = ["SQLiteBinding", "SQLiteLease", "SQLiteStorage"]
+__all__ = ["SQLiteBinding", "SQLiteStorage"]
 
 T = TypeVar("T")
 
@@ -228,13 +229,13 @@ class SQLiteBinding:
                 return
             query, first = _KEYS_AFTER, page[-1]
 
-    def try_lease(self, name: str, ttl: float) -> SQLiteLease | None:
+    def try_lease(self, name: str, ttl: float) -> LocalLease | None:
         check_text(name, "lease name")
         check_duration(ttl, "ttl")
         if self.lease_remaining(name) > 0:  # so that those who wait for a lease do not queue as writers
             return None
 
-        def take(db: sqlite3.Connection) -> SQLiteLease | None:
+        def take(db: sqlite3.Connection) -> LocalLease | None:
             now, boot = self._storage.lease_clock(), self._storage.boot
             if _remaining(db.execute(_HELD, (self._namespace, name)).fetchone(), now, boot) > 0:
                 return None
@@ -247,7 +248,7 @@ class SQLiteBinding:
                 "VALUES (?, ?, ?, ?, ?, ?)",
                 (self._namespace, name, token, ttl, now + ttl, boot),
             )
-            return SQLiteLease(name, token, self._renew, self._release)
+            return LocalLease(name, token, self._renew, self._release)
 
         return self._write(take, False)
 
@@ -340,30 +341,6 @@ class SQLiteBinding:
                     ) from busy
                 backoff = backoff or Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
                 time.sleep(backoff.next())
-
-
-class SQLiteLease:
-    """A lease of a `SQLiteStorage`."""
-
-    def __init__(
-        self,
-        name: str,
-        token: str,
-        renew: Callable[[str, str, float], bool],
-        release: Callable[[str, str], None],
-    ) -> None:
-        self.name = name
-        self.token = token
-        self._renew, self._release = renew, release
-
-    def renew(self, ttl: float) -> bool:
-        return self._renew(self.name, self.token, ttl)
-
-    def release(self) -> None:
-        self._release(self.name, self.token)
-
-    def __repr__(self) -> str:
-        return f"SQLiteLease({self.name!r})"
 
 
 def _remaining(row: tuple[float, float, str] | None, now: float, boot: str) -> float:
