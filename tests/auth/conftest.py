@@ -13,21 +13,12 @@ from typing import Any
 import pytest
 
 from webex import Integration
-from webex.emulator import Cloud, Emulator
+from webex.emulator import Cloud
 from webex.storage import SQLiteStorage
 
 ROOT = Path(__file__).resolve().parents[2]
 
 Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    with Emulator() as made:
-        for name, value in made.env.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("WEBEX_ACCESS_TOKEN")
-        yield made
 
 
 @pytest.fixture

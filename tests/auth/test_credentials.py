@@ -9,16 +9,12 @@ from typing import Any
 import pytest
 
 from tests.auth.conftest import sign_in
+from tests.support.loops import run
 from webex import AsyncIntegration, AsyncWebex, Integration, Webex
 from webex.emulator import Cloud
 from webex.errors import DeadlineError
 from webex.storage import MemoryStorage, SQLiteStorage
 from webex.storage.storage_set import StorageSet
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 30))
-
 
 CALLS: dict[str, Callable[[AsyncWebex], Coroutine[Any, Any, Any]]] = {
     "get_user_token": lambda client: client.get_user_token(),

@@ -31,9 +31,9 @@ def opened(database: str) -> Any:
     return SQLiteStorage(database)
 
 
-def blocking(database: str, key: str, calls: int) -> list[str]:
+def blocking(storage: Any, key: str, calls: int, settings: dict[str, Any]) -> list[str]:
     outcomes: list[str] = []
-    with Integration(storage=opened(database), **SETTINGS) as integration:
+    with Integration(storage=storage, **settings) as integration:
 
         def call() -> None:
             try:
@@ -50,8 +50,8 @@ def blocking(database: str, key: str, calls: int) -> list[str]:
     return outcomes
 
 
-async def event_loop(database: str, key: str, calls: int) -> list[str]:
-    async with AsyncIntegration(storage=opened(database), **SETTINGS) as integration:
+async def event_loop(storage: Any, key: str, calls: int, settings: dict[str, Any]) -> list[str]:
+    async with AsyncIntegration(storage=storage, **settings) as integration:
 
         async def call() -> str:
             try:
@@ -66,6 +66,6 @@ async def event_loop(database: str, key: str, calls: int) -> list[str]:
 if __name__ == "__main__":
     database, key, style, calls = sys.argv[1:]
     if style == "blocking":
-        print(json.dumps(blocking(database, key, int(calls))))
+        print(json.dumps(blocking(opened(database), key, int(calls), SETTINGS)))
     else:
-        print(json.dumps(asyncio.run(event_loop(database, key, int(calls)))))
+        print(json.dumps(asyncio.run(event_loop(opened(database), key, int(calls), SETTINGS))))

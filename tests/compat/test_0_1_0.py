@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import json
 import shutil
 import tempfile
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.loops import run
 from webex import AsyncIntegration, AsyncWebex
 from webex.emulator import Cloud, Emulator
 from webex.encryption.keys import KeyRing, UserKeys
@@ -68,10 +68,6 @@ def old(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
             }
             yield Old(cloud, storage, MADE[name], settings)
         file.close()
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 60))
 
 
 def test_users_are_signed_in_and_their_tokens_can_be_refreshed(old: Old) -> None:

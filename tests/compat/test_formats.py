@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Coroutine
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.loops import run
 from webex import AsyncIntegration, AsyncWebex
 from webex.emulator import Cloud
 from webex.emulator.accounts import BOB_ID
@@ -45,10 +44,6 @@ class Shelf:
 
     async def clear(self) -> None:
         self.entries.clear()
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 60))
 
 
 def integration(cloud: Cloud, storage: Any) -> AsyncIntegration:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.encryption.fake_kms import CLUSTER, FakeKMS, key_answer, resigned
 from tests.encryption.vectors import load
+from tests.support.loops import run, until
 from webex.encryption.jose import Cipher
 from webex.errors import ConnectError, DeadlineError, KeyRevokedError, KMSError, KMSTimeoutError
 
@@ -20,18 +20,8 @@ URI = f"{CLUSTER}/keys/1"
 T = TypeVar("T")
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a test's coroutine, with an end to a wait that never ends."""
-    return asyncio.run(asyncio.wait_for(work, 30))
-
-
 def retrieve(number: int = 1) -> dict[str, Any]:
     return {"method": "retrieve", "uri": f"{CLUSTER}/keys/{number}"}
-
-
-async def until(condition: Any) -> None:
-    while not condition():
-        await asyncio.sleep(0.005)
 
 
 # Waiting, and failing

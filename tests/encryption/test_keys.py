@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import pytest
 
 from tests.encryption.fake_kms import CLUSTER, FakeKMS, key_answer
+from tests.support.loops import run
 from webex.encryption.jose import Cipher
 from webex.encryption.keys import KeyRing, UserKeys
 from webex.errors import DecryptionError, KeyRevokedError, KMSError
@@ -19,10 +19,6 @@ from webex.storage.access import StorageAccess
 
 URL = f"{CLUSTER}/keys/1"
 T = TypeVar("T")
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 30))
 
 
 def uris(kms: FakeKMS) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from tests.support.loops import run, until  # noqa: F401  # for the tests that take all of it from here
 from webex import AsyncWebex
 from webex.emulator.accounts import ALICE_ID, BOB_ID
 from webex.emulator.cloud import Cloud
@@ -16,11 +16,6 @@ from webex.realtime.subscription import Subscription
 
 T = TypeVar("T")
 QUICK = {"first_pause": 0.05}
-
-
-def run(work: Coroutine[Any, Any, T], seconds: float = 60.0) -> T:
-    """Run a test's coroutine, with an end to a wait that never ends."""
-    return asyncio.run(asyncio.wait_for(work, seconds))
 
 
 def client_of(cloud: Cloud, who: str = "alice", **more: Any) -> AsyncWebex:
@@ -98,10 +93,3 @@ def tell(cloud: Cloud, data: dict[str, Any], **more: Any) -> None:
     """Send an event to Bob's devices."""
     with cloud.lock:
         cloud.mercury.push([BOB_ID], data, **more)
-
-
-async def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
-    """Wait until something holds that happens in another thread."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)

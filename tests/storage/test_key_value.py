@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,20 +12,11 @@ from key_value.aio.stores.memory import MemoryStore
 from tests.storage.helpers import DictAdapter
 from tests.storage.test_conformance import asked_for
 from webex import AsyncIntegration, Integration
-from webex.emulator import Cloud, Emulator
+from webex.emulator import Cloud
 from webex.errors import ConfigurationError, StorageError
 from webex.storage import KeyValueStorage
 from webex.storage.conformance import StorageConformance
 from webex.storage.emulation import _warned
-
-
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    with Emulator() as made:
-        for name, value in made.env.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("WEBEX_ACCESS_TOKEN")
-        yield made
 
 
 @asked_for(KeyValueStorage(MemoryStore()).capabilities, event_loop=True)

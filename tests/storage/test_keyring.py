@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 import keyring.backend
@@ -15,19 +14,10 @@ import pytest
 from tests.auth.conftest import sign_in
 from tests.storage.test_conformance import asked_for
 from webex import AsyncIntegration, Integration
-from webex.emulator import Cloud, Emulator
+from webex.emulator import Cloud
 from webex.errors import ConfigurationError, StorageError
 from webex.storage import KeyringStorage
 from webex.storage.conformance import StorageConformance
-
-
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    with Emulator() as made:
-        for name, value in made.env.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("WEBEX_ACCESS_TOKEN")
-        yield made
 
 
 class Narrow(keyring.backend.KeyringBackend):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from webex import Integration, telemetry
-from webex.emulator import Cloud, Emulator
+from webex.emulator import Cloud
 from webex.errors import ReauthorizationRequiredError
 from webex.http import Hooks
 from webex.storage import MemoryStorage
@@ -30,15 +30,6 @@ class Recorder(Hooks):
     def on_event(self, event: telemetry.TelemetryEvent) -> None:
         if isinstance(event, _KINDS):
             self.events.append(event)
-
-
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    with Emulator() as made:
-        for name, value in made.env.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("WEBEX_ACCESS_TOKEN")
-        yield made
 
 
 @pytest.fixture

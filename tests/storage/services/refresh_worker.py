@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import threading
 from typing import Any
 
 import webex.storage
-from webex import AsyncIntegration, Integration
+from tests.auth import worker
 
 SETTINGS: dict[str, Any] = {"lease_ttl": 10.0, "refresh_deadline": 8.0, "credential_max_age": 0}
 
@@ -25,36 +24,8 @@ def storage_of(text: str) -> Any:
     return getattr(webex.storage, name)(*arguments, **settings)
 
 
-def blocking(storage: Any, key: str, calls: int) -> list[str]:
-    outcomes: list[str] = []
-    with Integration(storage=storage, **SETTINGS) as integration:
-
-        def call() -> None:
-            try:
-                integration.user(key).people.me()
-                outcomes.append("ok")
-            except Exception as error:
-                outcomes.append(f"{type(error).__name__}:{getattr(error, 'reason', error)}")
-
-        threads = [threading.Thread(target=call) for _ in range(calls)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    return outcomes
-
-
 async def event_loop(storage: Any, key: str, calls: int) -> list[str]:
-    async with AsyncIntegration(storage=storage, **SETTINGS) as integration:
-
-        async def call() -> str:
-            try:
-                await integration.user(key).people.me()
-            except Exception as error:
-                return f"{type(error).__name__}:{getattr(error, 'reason', error)}"
-            return "ok"
-
-        outcomes = list(await asyncio.gather(*[call() for _ in range(calls)]))
+    outcomes = await worker.event_loop(storage, key, calls, SETTINGS)
     close = getattr(storage, "aclose", None)
     if close is not None:
         await close()
@@ -67,6 +38,6 @@ if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
     if style == "blocking":
-        print(json.dumps(blocking(made, user_key, int(count))))
+        print(json.dumps(worker.blocking(made, user_key, int(count), SETTINGS)))
     else:
         print(json.dumps(asyncio.run(event_loop(made, user_key, int(count)))))

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 from tests.auth.conftest import sign_in
 from tests.storage.services.migration_worker import storages
 from webex import Integration
-from webex.emulator import Cloud, Emulator
+from webex.emulator import Cloud
 from webex.storage import MigratingStorage
 
 pytestmark = pytest.mark.services
@@ -26,13 +25,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    with Emulator() as made:
-        for name, value in made.env.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("WEBEX_ACCESS_TOKEN")
-        made.set(rotation="strict")  # a second refresh with one refresh token would end every token
-        yield made
+def cloud(cloud: Cloud) -> Cloud:
+    cloud.set(rotation="strict")  # a second refresh with one refresh token would end every token
+    return cloud
 
 
 class Worker:

@@ -18,22 +18,13 @@ from tests.auth.conftest import Start, outcome, sign_in
 from tests.auth.worker import pickled
 from tests.support.postgres_server import PostgresServer
 from webex import Integration
-from webex.emulator import Cloud, Emulator
+from webex.emulator import Cloud
 from webex.errors import StorageError
 from webex.storage import PostgresStorage
 
 pytestmark = pytest.mark.services
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    with Emulator() as made:
-        for name, value in made.env.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("WEBEX_ACCESS_TOKEN")
-        yield made
 
 
 @pytest.fixture

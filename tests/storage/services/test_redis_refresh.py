@@ -17,7 +17,7 @@ from tests.auth.conftest import sign_in
 from tests.support.ports import free_port
 from tests.support.services import RedisServer
 from webex import Integration
-from webex.emulator import Cloud, Emulator
+from webex.emulator import Cloud
 from webex.errors import MissingKeyError, StorageError
 from webex.storage import RedisStorage
 
@@ -28,12 +28,9 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    with Emulator(rotation="strict") as made:
-        for name, value in made.env.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("WEBEX_ACCESS_TOKEN")
-        yield made
+def cloud(cloud: Cloud) -> Cloud:
+    cloud.set(rotation="strict")
+    return cloud
 
 
 @pytest.fixture

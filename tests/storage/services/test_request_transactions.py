@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +16,7 @@ from tests.storage.django_storages import ALIAS, database, make_tables, opened
 from tests.storage.services.test_sqlalchemy_conformance import drop_tables, url_of
 from tests.storage.sqlalchemy_storages import made, table_prefix
 from webex import AsyncIntegration, Integration
-from webex.emulator import Cloud, Emulator
+from webex.emulator import Cloud
 
 from django.db import connections  # isort: skip  # after Django was set up
 from django.http import HttpResponse  # isort: skip
@@ -28,15 +27,6 @@ pytestmark = pytest.mark.services
 
 FRESH = {"credential_max_age": 0}
 current = SimpleNamespace(integration=None, key="")
-
-
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    with Emulator() as made_up:
-        for name, value in made_up.env.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("WEBEX_ACCESS_TOKEN")
-        yield made_up
 
 
 def expire(cloud: Cloud, storage: Any) -> str:
