@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -118,22 +117,23 @@ while done < 10:
 
 
 def test_the_lease_of_a_killed_process_expires(path: Path) -> None:
-    holder = start(path, "lease = binding.try_lease('work', 1.0); print(lease.token, flush=True); time.sleep(60)")
+    holder = start(path, "lease = binding.try_lease('work', 600.0); print(lease.token, flush=True); time.sleep(60)")
     assert holder.stdin is not None
     assert holder.stdout is not None
     holder.stdin.write("go\n")
     holder.stdin.flush()
     token = holder.stdout.readline().strip()
-    binding = SQLiteStorage(path).bind("credentials")
+    storage = SQLiteStorage(path)
+    binding = storage.bind("credentials")
     assert binding.try_lease("work", 30) is None
 
     os.kill(holder.pid, signal.SIGKILL)
     holder.communicate()
 
     assert binding.try_lease("work", 30) is None  # it runs until it expires, whoever died
-    give_up = time.monotonic() + 10
-    while (lease := binding.try_lease("work", 30)) is None and time.monotonic() < give_up:
-        time.sleep(binding.lease_remaining("work") + 0.001)
+    now = storage.lease_clock
+    storage.lease_clock = lambda: now() + 600
+    lease = binding.try_lease("work", 30)
     assert lease is not None
     assert lease.token > token
 
