@@ -39,7 +39,7 @@ async def in_process(cloud: Cloud, actor_id: str, message: Message, name: str, e
         if event == "created":
             content: dict[str, Any] = {"objectType": "reaction2", "displayName": name}
             about: dict[str, Any] = {"id": parent.id, "type": "reaction"}
-            uuid = cloud.conversations.record("add", room, actor_id, content, parent=about, sealed=True).id
+            uuid = cloud.conversations.record("add", room, actor_id, content, parent=about, encrypted=True).id
         else:
             uuid = _own(cloud, actor_id, parent.id, name)
             cloud.conversations.take_back(uuid, person, room)
