@@ -42,6 +42,15 @@ def test_no_part_exceeds_the_limit_with_any_fences(text: str, most: int) -> None
     assert all(len(part.encode()) <= most for part in split_markdown(text, most))
 
 
+@pytest.mark.parametrize("fence", ["`" * 900, "~" * 900, "```" + "x" * 900, "```json " + '{"a": 1}, ' * 90])
+@pytest.mark.parametrize("code", ["", "\n" + "code\n" * 100 + "```\nend"])
+def test_a_fence_longer_than_a_part_ends(fence: str, code: str) -> None:
+    parts = split_markdown(f"a\n\n{fence}{code}", 200)
+    assert all(0 < len(part.encode()) <= 200 for part in parts)
+    kept = re.sub(r"[\s`~]", "", "".join(parts))
+    assert kept == re.sub(r"[\s`~]", "", f"a{fence}{code}")
+
+
 @given(prose, st.lists(st.text(alphabet="abc é", min_size=1, max_size=30), min_size=1, max_size=30), prose)
 def test_each_part_closes_its_fences_and_keeps_all_code(before: str, code: list[str], after: str) -> None:
     text = f"{before}\n```python\n" + "\n".join(code) + f"\n```\n{after}"

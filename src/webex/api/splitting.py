@@ -25,25 +25,21 @@ def split_markdown(text: str, most: int = MOST_BYTES) -> list[str]:
     parts: list[str] = []
     prefix = ""
     rest = text
-    while len((prefix + rest).encode()) > most:
+    while len(prefix) + len(rest) > most or len((prefix + rest).encode()) > most:
         room = most - len(prefix.encode())
         head = _cut(rest, room)
         fence = _open_fence(prefix + head)
         if fence is not None:
-            before = _fence_start(prefix + head)
-            whole = len(prefix) < before and _block_bytes(rest[before - len(prefix) :], fence) <= most
-            if whole:
-                head = rest[: before - len(prefix)]  # the block fits into a part of its own
-                fence = None
-            else:
-                marker = fence.split(None, 1)[0] if fence.split() else fence
-                closing = f"\n{re.match(r'[`~]+', marker.strip()).group(0)}"  # type: ignore[union-attr]  # it is a fence
+            before = _fence_start(prefix + head) - len(prefix)
+            if before > 0 and (_block_bytes(rest[before : before + most + 1], fence) <= most or _is_cut(head, rest)):
+                head = rest[:before]  # the block, or the line that opens it, begins a part of its own
+            elif (again := _opened_again(fence, most)) is not None and not _is_cut(head, rest):
+                closing = f"\n{_marker(fence)}"
                 head = _cut(rest, room - len(closing.encode()))
-                fence = _open_fence(prefix + head)
-                if fence is not None:
+                if _open_fence(prefix + head) is not None and not _is_cut(head, rest):
                     joined = prefix + head
                     parts.append(joined + (closing[1:] if joined.endswith("\n") else closing))
-                    prefix, rest = fence + "\n", rest[len(head) :].removeprefix("" if head.endswith("\n") else "\n")
+                    prefix, rest = again, rest[len(head) :].removeprefix("" if head.endswith("\n") else "\n")
                     continue
         parts.append(prefix + head)
         prefix, rest = "", rest[len(head) :]
@@ -52,9 +48,27 @@ def split_markdown(text: str, most: int = MOST_BYTES) -> list[str]:
     return parts
 
 
+def _marker(fence: str) -> str:
+    found = _FENCE.match(fence)
+    assert found is not None
+    return found.group(1)
+
+
+def _opened_again(fence: str, most: int) -> str | None:
+    """Return the line that opens a block again in the next part; None where it would take most of that part."""
+    if len(fence.encode()) > most // 4:
+        fence = _marker(fence)  # the words after it are part of the text by then
+    return f"{fence}\n" if len(fence) <= most // 4 else None
+
+
+def _is_cut(head: str, rest: str) -> bool:
+    """Whether the last line of the head, when that opens a block, goes on behind the cut."""
+    return _FENCE.match(head.rpartition("\n")[2]) is not None and not rest[len(head) :].startswith("\n")
+
+
 def _cut(text: str, room: int) -> str:
     """Return the length of the longest good beginning of at most `room` bytes; at least one character."""
-    head = text.encode()[:room].decode("utf-8", "ignore")
+    head = text[:room].encode()[:room].decode("utf-8", "ignore")
     if len(head) == len(text):
         return head
     for mark in ("\n\n", "\n", " "):
