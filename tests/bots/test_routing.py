@@ -40,6 +40,23 @@ def test_event_that_never_happens_is_refused(resource: str, event: str) -> None:
         Bot().event(resource, event)
 
 
+@pytest.mark.parametrize("typed", ["<@all>", "1 <@all>", "--<@all>", "[a](https://example.com)", "`" * 5000])
+def test_answer_to_wrong_usage_repeats_no_markup(typed: str) -> None:
+    bot = Bot()
+
+    @bot.command("count")
+    async def count(ctx: Context, number: int, *, loud: bool = False) -> str:
+        return str(number)
+
+    with BotTest(bot) as t:
+        t.does(t.alice.client.messages.create(to_person_id=t.bot_id, text=f"count {typed}"))
+        message = t.bot.replied(match="Usage: `count")
+    assert message.mentioned_groups is None
+    assert "<a" not in (message.html or "")
+    assert "<spark-mention" not in (message.html or "")
+    assert len(message.markdown or "") < 300
+
+
 def test_steps_and_unknown_run_within_the_middlewares_of_their_router() -> None:
     bot, router, order = Bot(), Router(), []
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from webex.bots.happening import Happening, from_data
     from webex.bots.router import Router
     from webex.bots.signals import Retry, Say
+    from webex.bots.words import escape_markdown
     from webex.cards import Card
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "Router",
     "Say",
     "allow",
+    "escape_markdown",
     "from_data",
 ]
 
@@ -77,6 +79,7 @@ _LAZY_EXPORTS = {
     "Router": "webex.bots.router",
     "Say": "webex.bots.signals",
     "allow": "webex.bots.allow",
+    "escape_markdown": "webex.bots.words",
     "from_data": "webex.bots.happening",
 }
 

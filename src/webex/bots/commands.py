@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from webex.bots.converters import DoesNotFitError, Rest, check_type, convert, is_rest, shown, without_none
-from webex.bots.words import Word
+from webex.bots.words import Word, escape_markdown
 from webex.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from webex.bots.text import Said
 
 _EMPTY: Final = inspect.Parameter.empty
+_LONGEST_QUOTE: Final = 100  # characters of what a person typed that an answer repeats
 
 
 class UsageError(Exception):
@@ -112,7 +113,7 @@ class Command:
             else:
                 positional.append(parameter.default)
         if texts:
-            raise UsageError(f'There is more than the command takes: "{texts[0].text}".')
+            raise UsageError(f'There is more than the command takes: "{_quoted(texts[0].text)}".')
         return positional, named
 
     def _split(self, words: Sequence[Word]) -> tuple[list[Word], dict[str, Word | None]]:
@@ -138,7 +139,9 @@ class Command:
                 if takes_rest and texts:
                     texts.append(word)
                     continue
-                raise UsageError(f"There is no option --{name}. There are {', '.join(f'--{each}' for each in known)}.")
+                raise UsageError(
+                    f"There is no option --{_quoted(name)}. There are {', '.join(f'--{each}' for each in known)}."
+                )
             elif equals:
                 options[name] = Word(value, word.start)
             elif parameter.is_flag:
@@ -161,7 +164,12 @@ class Command:
         try:
             return await convert(ctx, word, parameter.annotation)
         except DoesNotFitError as error:
-            raise UsageError(f'{parameter.name}: "{word.text}" does not fit. {error}') from None
+            raise UsageError(f'{parameter.name}: "{_quoted(word.text)}" does not fit. {error}') from None
+
+
+def _quoted(text: str) -> str:
+    """Return the beginning of what a person typed: the answer is markdown, and the bot's."""
+    return escape_markdown(text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…")
 
 
 def place_of(function: Callable[..., Any]) -> str:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_MARKUP: Final = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "`": "'"})
+
+
+def escape_markdown(text: str) -> str:
+    """Return the words of others for an answer in markdown: they mention nobody and hide no address behind a link.
+
+    The characters that mentions, links and code begin with are replaced by similar ones.
+    """
+    return text.translate(_MARKUP)
 
 
 class Mention(NamedTuple):
