@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from webex.errors import ConfigurationError
+from webex.errors.base import one_line
 
 __all__ = [
     "AttemptFailed",
@@ -181,7 +182,7 @@ class TokenRefreshStarted(TelemetryEvent, frozen=True):
     reason: RefreshReason
 
     def __str__(self) -> str:
-        return f"token of {self.user_key}: refresh started ({_REASONS.get(self.reason, self.reason)})"
+        return f"token of {one_line(self.user_key)}: refresh started ({_REASONS.get(self.reason, self.reason)})"
 
 
 class TokenRefreshFinished(TelemetryEvent, frozen=True):
@@ -193,7 +194,7 @@ class TokenRefreshFinished(TelemetryEvent, frozen=True):
 
     def __str__(self) -> str:
         lives = "" if self.expires_in is None else f", valid for {self.expires_in:.0f} s"
-        return f"token of {self.user_key}: refreshed in {_ms(self.seconds)}{lives}"
+        return f"token of {one_line(self.user_key)}: refreshed in {_ms(self.seconds)}{lives}"
 
 
 class TokenRefreshRefused(TelemetryEvent, frozen=True):
@@ -203,7 +204,7 @@ class TokenRefreshRefused(TelemetryEvent, frozen=True):
     reason: str
 
     def __str__(self) -> str:
-        return f"token of {self.user_key}: refresh refused ({self.reason}), the user has to sign in again"
+        return f"token of {one_line(self.user_key)}: refresh refused ({self.reason}), the user has to sign in again"
 
 
 class LeaseWaited(TelemetryEvent, frozen=True):
@@ -213,7 +214,7 @@ class LeaseWaited(TelemetryEvent, frozen=True):
     seconds: float
 
     def __str__(self) -> str:
-        return f"token of {self.user_key}: waited {_ms(self.seconds)} for another worker's refresh"
+        return f"token of {one_line(self.user_key)}: waited {_ms(self.seconds)} for another worker's refresh"
 
 
 class Connected(TelemetryEvent, frozen=True):
@@ -224,7 +225,7 @@ class Connected(TelemetryEvent, frozen=True):
     device: str = ""  # the device name of `listen()`
 
     def __str__(self) -> str:
-        return f"socket of {self.user}: {'reconnected' if self.again else 'connected'}"
+        return f"socket of {one_line(self.user)}: {'reconnected' if self.again else 'connected'}"
 
 
 class Disconnected(TelemetryEvent, frozen=True):
@@ -245,7 +246,7 @@ class Disconnected(TelemetryEvent, frozen=True):
         code = "no close code" if self.code is None else f"code {self.code}"
         reason = f" {self.reason!r}" if self.reason else ""
         when = f" in {self.wait:.2f} s" if self.wait else ""
-        return f"socket of {self.user}: closed ({code}{reason}), {self.action}{when}"
+        return f"socket of {one_line(self.user)}: closed ({code}{reason}), {self.action}{when}"
 
 
 class ConnectionEnded(TelemetryEvent, frozen=True):
@@ -255,7 +256,7 @@ class ConnectionEnded(TelemetryEvent, frozen=True):
     device: str
 
     def __str__(self) -> str:
-        return f"socket of {self.user}: ended"
+        return f"socket of {one_line(self.user)}: ended"
 
 
 class EventHandled(TelemetryEvent, frozen=True):
@@ -265,7 +266,7 @@ class EventHandled(TelemetryEvent, frozen=True):
     lag: float
 
     def __str__(self) -> str:
-        return f"socket of {self.user}: an event was handled {self.lag:.2f} s after it was published"
+        return f"socket of {one_line(self.user)}: an event was handled {self.lag:.2f} s after it was published"
 
 
 class CatchUpStarted(TelemetryEvent, frozen=True):
@@ -275,7 +276,7 @@ class CatchUpStarted(TelemetryEvent, frozen=True):
     since: str
 
     def __str__(self) -> str:
-        return f"socket of {self.user}: catching up since {self.since or 'the beginning'}"
+        return f"socket of {one_line(self.user)}: catching up since {self.since or 'the beginning'}"
 
 
 class CatchUpFinished(TelemetryEvent, frozen=True):
@@ -287,7 +288,7 @@ class CatchUpFinished(TelemetryEvent, frozen=True):
 
     def __str__(self) -> str:
         events = "1 event" if self.events == 1 else f"{self.events} events"
-        return f"socket of {self.user}: caught up with {events} in {_ms(self.seconds)}"
+        return f"socket of {one_line(self.user)}: caught up with {events} in {_ms(self.seconds)}"
 
 
 class GapReported(TelemetryEvent, frozen=True):
@@ -297,7 +298,7 @@ class GapReported(TelemetryEvent, frozen=True):
     reason: str
 
     def __str__(self) -> str:
-        return f"socket of {self.user}: events may be missing ({self.reason})"
+        return f"socket of {one_line(self.user)}: events may be missing ({self.reason})"
 
 
 _REASONS: Final = {

@@ -101,6 +101,17 @@ def test_show_lists_stored_records_without_tokens(users: None) -> None:
     assert "nobody" in missing.output
 
 
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["show", "a\nb"], ["show", "a\nb", "--json"]])
+def test_names_neither_move_the_cursor_nor_add_lines(tmp_path: Path, arguments: list[str]) -> None:
+    with SQLiteStorage(tmp_path / "webex.db") as storage:
+        with Integration(storage=storage, client_id="the-app", client_secret="s") as integration:
+            integration.adopt("a\nb", {"access_token": "access-secret"})
+            integration.adopt("\x1b[2J\x9b1A\u202e", {"access_token": "access-secret"})
+    output = run(*arguments).output
+    assert json.loads(output) if "--json" in arguments else "a\\nb" in output
+    assert not any(mark in output for mark in "\x1b\x9b\u202e")
+
+
 def test_purge_asks_for_confirmation(users: None) -> None:
     refused = run("purge", "early")
     assert refused.exit_code == 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
+from webex.errors.base import one_line
+
 __all__ = ["Finding", "Report"]
 
 Level = Literal["ok", "note", "problem"]
@@ -57,9 +59,9 @@ class Report:
             if finding.check != check:
                 check = finding.check
                 lines += [*([""] if lines else []), check]
-            lines.append(f"  {_MARKS[finding.level]}  {finding.what}")
+            lines.append(f"  {_MARKS[finding.level]}  {one_line(finding.what)}")
             if finding.remedy is not None:
-                lines.append(f"           → {finding.remedy}")
+                lines.append(f"           → {one_line(finding.remedy)}")
         count = len(self.problems)
         summary = "No problem was found." if not count else "1 problem." if count == 1 else f"{count} problems."
         return "\n".join([*lines, "", summary])

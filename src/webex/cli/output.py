@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import click
 
+from webex.errors.base import one_line
+
 __all__ = ["confirmed", "json_lines_option", "json_option", "print_result", "progress", "table", "yes_option"]
 
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -19,12 +21,13 @@ yes_option: Final = click.option("--yes", is_flag=True, help="Do not ask.")
 
 def print_result(data: Any, text: str, *, as_json: bool) -> None:
     """Print data as JSON, or as text."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False) if as_json else text)
+    shown = json.dumps(data, indent=2, ensure_ascii=False) if as_json else text
+    click.echo("\n".join(map(one_line, shown.split("\n"))))
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return rows in columns."""
-    texts = [list(titles), *([str(each) for each in row] for row in rows)]
+    texts = [list(titles), *([one_line(str(each)) for each in row] for row in rows)]
     widths = [max(len(row[column]) for row in texts) for column in range(len(titles))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in texts

@@ -16,6 +16,7 @@ from webex.cli.output import confirmed, json_option, print_result, progress, tab
 from webex.cli.storage import counted
 from webex.cli.suggestions import ReportingGroup
 from webex.errors import NotSignedInError
+from webex.errors.base import one_line
 from webex.ids import checked_key
 from webex.runtime import drive, drive_iter
 from webex.view import app_of
@@ -106,7 +107,7 @@ def show(key: str, address: str | None, client_id: str | None, as_json: bool) ->
         data = described(checked_key(key), record, time.time())
         data["stored"] = [list(each) for each in integration.stored(key)] if _lists(integration) else None
     lines = [f"{name}: {_text(value)}" for name, value in data.items() if name != "stored"]
-    lines += [f"stored: {namespace} {name}" for namespace, name in data["stored"] or ()]
+    lines += [one_line(f"stored: {namespace} {name}") for namespace, name in data["stored"] or ()]
     print_result(data, "\n".join(lines), as_json=as_json)
 
 
@@ -207,4 +208,4 @@ def _moment(seconds: float | None) -> str | None:
 
 
 def _text(value: object) -> str:
-    return " ".join(value) if isinstance(value, list) else "-" if value is None else str(value)
+    return one_line(" ".join(value) if isinstance(value, list) else "-" if value is None else str(value))

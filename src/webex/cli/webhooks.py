@@ -10,12 +10,13 @@ import sys
 import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import click
 
 from webex.cli.output import json_lines_option, table
 from webex.cli.suggestions import ReportingGroup
+from webex.config.values import split_url
+from webex.errors.base import one_line
 
 if TYPE_CHECKING:
     from webex.api import Webhook
@@ -34,8 +35,8 @@ def command() -> None:
 
 
 def _target(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = split_url(value)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise click.BadParameter("give a whole URL, such as http://localhost:8000/hooks/webex")
     if parts.hostname not in _LOOPBACK and not context.params.get("allow_remote"):
         raise click.BadParameter("it is not on this machine; --allow-remote, in front of it, permits that")
@@ -84,7 +85,7 @@ def listen(url: str, events: list[tuple[str, str]], secret: str | None, as_json:
         click.echo(json.dumps({"secret": chosen}) if as_json else f"{SECRET}={chosen}")
 
     def report(what: dict[str, Any]) -> None:
-        click.echo(json.dumps(what) if as_json else _line(what))
+        click.echo(json.dumps(what) if as_json else one_line(_line(what)))
 
     def ready() -> None:
         click.echo(f"Listening; events go to {url}. End with Ctrl-C.", err=True)
@@ -129,7 +130,7 @@ def sync(wanted: Sequence[str], url: str, secret: str, name: str, dry_run: bool)
     with _client() as client:
         done = client.webhooks.ensure(url, list(wanted), secret=secret, name=name, dry_run=dry_run)
     for change in done.changes:
-        click.echo(f"{'would be ' if dry_run else ''}{change.action}  {change.what}  ({change.why})")
+        click.echo(one_line(f"{'would be ' if dry_run else ''}{change.action}  {change.what}  ({change.why})"))
     if not done:
         click.echo("Nothing to do.")
 
@@ -191,7 +192,7 @@ def trigger(what: str, url: str, secret: str, pairs: Sequence[str], allow_remote
             return await post(http, url, body, secret)
 
     status, why, seconds = asyncio.run(main())
-    click.echo(_line({"event": what, "status": status, "error": why, "milliseconds": round(seconds * 1000)}))
+    click.echo(one_line(_line({"event": what, "status": status, "error": why, "milliseconds": round(seconds * 1000)})))
     if not 200 <= status < 300:
         sys.exit(1)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from webex.errors.base import WebexError
+from webex.errors.base import WebexError, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class ApiError(WebexError):
             text += f" [retry after {self.retry_after:g} s]"
         if self.tracking_id:
             text += f" [tracking id {self.tracking_id}]"
-        return text
+        return one_line(text)
 
 
 class BadRequestError(ApiError):

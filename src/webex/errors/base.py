@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
+
+# What others may have put into a text: it ends a line, moves the cursor, turns the direction, or can't be encoded.
+_UNSHOWN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_ESCAPES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def one_line(text: str) -> str:
+    """Return a text for a log or a terminal, with the control characters in it escaped as in JSON."""
+    if text.isprintable():
+        return text
+    return _UNSHOWN.sub(lambda found: _ESCAPES.get(found[0]) or f"\\u{ord(found[0]):04x}", text)
 
 
 class WebexError(Exception):

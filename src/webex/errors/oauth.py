@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from webex.errors.base import WebexError
+from webex.errors.base import WebexError, one_line
 
 
 class OAuthError(WebexError):
@@ -34,7 +34,7 @@ class OAuthError(WebexError):
             text += f" (see {self.uri})"
         if self.tracking_id:
             text += f" [tracking id {self.tracking_id}]"
-        return text
+        return one_line(text)
 
 
 class InvalidRequestError(OAuthError):
