@@ -75,12 +75,26 @@ def test_mention_in_rest_html_has_public_id(world: World) -> None:
         ("[a](https://example.com/?b=1&c=2)", "a", '<p><a href="https://example.com/?b=1&amp;c=2">a</a></p>'),
         ("<script>1</script>", "<script>1</script>", "<p>&lt;script&gt;1&lt;/script&gt;</p>"),
         ("\x007\x00", "7", "<p>7</p>"),
+        ("# a" + " " * 5000 + "b ##  ", "a b", "<h1>a" + " " * 5000 + "b</h1>"),
         ("snake_case_name 2*3*4", "snake_case_name 234", "<p>snake_case_name 2<em>3</em>4</p>"),
     ],
 )
 def test_markdown_renders(world: World, markdown: str, text: str, html: str) -> None:
     message = world.message(markdown=markdown)
     assert (message["text"], message["html"]) == (text, html)
+
+
+def test_page_is_at_most_as_large_as_the_list_allows(world: World) -> None:
+    for path in ("/rooms", "/webhooks", f"/messages?roomId={world.room()}"):
+        joined = "&" if "?" in path else "?"
+        assert world.get(f"{path}{joined}max=100000").status == 200
+        assert world.get(f"{path}{joined}max=0").status == 400
+
+
+def test_token_is_asked_for_before_arguments(world: World) -> None:
+    for path in ("/team/memberships", "/messages", "/messages/direct", "/room/tabs"):
+        assert world.get(path, token=None).status == 401
+        assert world.get(path).status == 400
 
 
 def test_deep_quotes_render(world: World) -> None:

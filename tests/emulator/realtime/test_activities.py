@@ -56,6 +56,18 @@ def test_unencrypted_content_or_a_missing_key_url_is_refused(webex_cloud: Cloud)
     asyncio.run(main())
 
 
+def test_activity_with_a_part_of_another_type_is_refused(webex_cloud: Cloud) -> None:
+    room_id = new_room(webex_cloud)
+
+    async def main() -> None:
+        async with talker(webex_cloud, room_id) as alice:
+            for verb in ("post", "add", "leave", "delete", "acknowledge", "updateKey", "share"):
+                for name in ("object", "target", "parent", "actor"):
+                    assert (await alice.submit(verb, **{"content": {}, name: ["x"]})).status == 400, (verb, name)
+
+    asyncio.run(main())
+
+
 def test_only_content_is_encrypted(webex_cloud: Cloud, tmp_path: Path) -> None:
     room_id = new_room(webex_cloud, BOB)
     note = tmp_path / "note.txt"

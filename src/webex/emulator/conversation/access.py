@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import msgspec
 
 from webex.emulator.rest.rules import is_moderator, membership_of
-from webex.emulator.wire import Problem
+from webex.emulator.wire import MALFORMED, Problem
 
 if TYPE_CHECKING:
     from webex.emulator.state import Person, Room
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 BASE: Final = "/conversation/api/v1"
+_OBJECTS: Final = ("actor", "object", "parent", "target")  # the parts of an activity that are objects themselves
 
 
 def refuse(status: int, code: int, message: str) -> NoReturn:
@@ -28,6 +29,15 @@ def refuse_encrypted(call: Call, person: Person, request: str, answer: dict[str,
     encrypted = call.cloud.kms.encrypt_for(person.id, request, msgspec.json.encode(told).decode())
     status = int(answer.get("status", 500))
     raise Problem(status if 400 <= status < 500 and status != 405 else 400, encrypted, errors=[encrypted], code=1900000)
+
+
+def activity_of(call: Call) -> dict[str, Any]:
+    """Read an activity from the body; 400 where a part that is an object is something else."""
+    body = call.json()
+    for name in _OBJECTS:
+        if not isinstance(body.get(name), dict | None):
+            raise Problem(400, MALFORMED, hint=f"{name} must be an object.")
+    return body
 
 
 def room_of(call: Call, person: Person, room_id: str) -> Room:
@@ -67,6 +77,6 @@ def limit_of(call: Call, name: str, default: int, most: int) -> int:
     text = call.arg(name)
     if text is None:
         return default
-    if not text.removeprefix("-").isdecimal():
+    if len(text) > 18 or not text.removeprefix("-").isdecimal():
         raise Problem(400, f"{name} must be a number.")
     return max(0, min(int(text), most))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from webex.emulator.conversation.access import BASE, may_write, refuse, refuse_encrypted, room_of
+from webex.emulator.conversation.access import BASE, activity_of, may_write, refuse, refuse_encrypted, room_of
 from webex.emulator.conversation.faults import ROTATE, ROTATED, STALE, refusal
 from webex.emulator.conversation.feed import see
 from webex.emulator.conversation.render import activity_json
@@ -39,7 +39,7 @@ def routes(table: RouteTable) -> None:
 def submit(call: Call) -> Reply:
     """Something that a client does in a conversation."""
     person = call.person()
-    body = call.json()
+    body = activity_of(call)
     room_id = call.path.get("id") or str((body.get("target") or {}).get("id") or "")
     room = room_of(call, person, room_id)
     verb = body.get("verb")

@@ -82,7 +82,7 @@ def _offset_page(call: Call, items: list[dict[str, Any]], limit: int) -> Reply:
 def _page(call: Call, found: list[Activity], limit: int, *, forward: bool) -> tuple[list[Activity], str]:
     """One page, the first or the last of the list, and what names the next one."""
     cursor = call.arg("cursor")
-    if cursor is not None and cursor.isdigit():
+    if cursor is not None and cursor.isdecimal() and len(cursor) <= 18:
         found = [each for each in found if (each.sequence > int(cursor)) == forward and each.sequence != int(cursor)]
     page = found[:limit] if forward else found[max(len(found) - limit, 0) :]
     if not page or len(page) == len(found):
@@ -112,7 +112,8 @@ def bulk(call: Call) -> Reply:
     """Several activities by their addresses."""
     person = call.person()
     results = []
-    for url in call.json().get("activityUrls") or ():
+    given = call.json().get("activityUrls")
+    for url in given if isinstance(given, list) else ():
         try:
             found = _activity(call, person, str(url).rsplit("/", 1)[-1])
             results.append({"status": "200", "data": {"activity": activity_json(call.cloud, found, call.base)}})

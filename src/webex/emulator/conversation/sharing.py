@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from webex.emulator.conversation.access import BASE, may_write, room_of
+from webex.emulator.conversation.access import BASE, activity_of, may_write, room_of
 from webex.emulator.conversation.activities import items_of, new_message, note_mentions, opened, opener, save
 from webex.emulator.conversation.faults import spoilt
 from webex.emulator.conversation.file_encryption import ciphertext, plaintext
@@ -118,7 +118,7 @@ def endpoints(call: Call) -> Reply:
 def share(call: Call) -> Reply:
     """Send a message with files that were uploaded before; with the verb `assign`, set the room's picture."""
     person = call.person()
-    body = call.json()
+    body = activity_of(call)
     room = room_of(call, person, call.path.get("id") or str((body.get("target") or {}).get("id") or ""))
     content = body.get("object") or {}
     cipher = opener(call, room, body, person)

@@ -25,12 +25,12 @@ _CODE: Final = re.compile(r"`([^`]+)`")
 _LINK: Final = re.compile(r"\[([^\]]+)\]\((https?://[^)\s]+)\)")
 _KEPT: Final = re.compile("\x00(\\d+)\x00")
 _TAG: Final = re.compile(r"<[^>]*>")
-_FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})\s*([\w+#.-]*)\s*")
-_HEADING: Final = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*")
+_FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})\s*+([\w+#.-]*+)\s*+")
+_HEADING: Final = re.compile(r"(#{1,6})\s+(.*)")
 _RULE: Final = re.compile(r"\s*([-*_])(?:\s*\1){2,}\s*")
 _QUOTE: Final = re.compile(r" {0,3}> ?")
 _ITEM: Final = re.compile(r"( *)([-*+]|\d{1,9}[.)])\s+(.*)")
-_DELIMITER: Final = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*")
+_DELIMITER: Final = re.compile(r"\s*+\|?\s*+:?-++:?\s*+(?:\|\s*+:?-++:?\s*+)*+\|?\s*+")
 _DEEPEST: Final = 8
 
 Block = tuple[str, str]  # its html and its text
@@ -146,7 +146,7 @@ def _special(lines: list[str], at: int, inline: _Inline, depth: int) -> tuple[in
     if fence := _FENCE.fullmatch(line):
         return _code(lines, at, fence, inline)
     if heading := _HEADING.fullmatch(line):
-        block, text = inline.block(heading[2])
+        block, text = inline.block(heading[2].rstrip().rstrip("#").rstrip())
         level = len(heading[1])
         return 1, (f"<h{level}>{block}</h{level}>", text)
     if _RULE.fullmatch(line):

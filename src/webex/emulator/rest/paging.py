@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def bound(call: Call, default: int, most: int) -> int:
-    """Return the `max` of the query; 400 when it is out of bounds or no number."""
+    """Return the `max` of the query, at most what this list allows; 400 when it is below 1 or no number."""
     text = call.arg("max")
     if text is None or text == "":
         return default
@@ -24,9 +24,9 @@ def bound(call: Call, default: int, most: int) -> int:
         value = int(text)
     except ValueError:
         raise Problem(400, f"max must be a number, not {text!r}.") from None
-    if not 1 <= value <= most:
+    if value < 1:
         raise Problem(400, f"max must be between 1 and {most}.")
-    return value
+    return min(value, most)
 
 
 def paged(
@@ -47,7 +47,7 @@ def paged(
     if cursor is not None:
         try:
             last, _, place = base64url_decode(cursor).decode().rpartition("#")
-            start = int(place)
+            start = max(int(place), 0)
         except ValueError:
             raise Problem(400, "The cursor is not one of this API.") from None
         for index, record in enumerate(records):

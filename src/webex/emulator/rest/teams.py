@@ -92,6 +92,7 @@ def delete(call: Call) -> Reply:
 
 def list_memberships(call: Call) -> Reply:
     """Who is in a team."""
+    call.person("spark:team_memberships_read")
     if call.arg("teamId") is None:
         raise Problem(400, "teamId is required.")
     team, _ = _team(call, call.arg("teamId"), "spark:team_memberships_read")
