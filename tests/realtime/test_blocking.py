@@ -6,6 +6,8 @@ import asyncio
 import os
 import select
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -267,6 +269,19 @@ def test_concurrent_first_listens_of_threads_share_one_socket(webex_cloud: Cloud
         together.wait(PATIENCE)
         assert [each.result(PATIENCE) for each in listening] == ["one"] * 3
         assert len(running_threads("webex-listen") - before) == 1
+
+
+@pytest.mark.parametrize("end", ["pass", "raise SystemExit", "raise KeyboardInterrupt"])
+def test_program_that_closes_nothing_ends_quietly(webex_cloud: Cloud, end: str) -> None:
+    code = (
+        "from webex import Webex\n"
+        f"client = Webex({webex_cloud.token_for('alice')!r}, emulator_url={webex_cloud.url!r})\n"
+        f"with client.listen() as events:\n    client.people.me()\n    {end}\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+    )
+    assert ended.stderr.splitlines()[-1:] == (["KeyboardInterrupt"] if "Keyboard" in end else [])
 
 
 # In an event loop

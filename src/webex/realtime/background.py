@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
+import contextlib
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterator
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
 
 from webex.auth.sources import UserTokens
 from webex.errors import ConfigurationError
@@ -34,6 +37,8 @@ T = TypeVar("T")
 E_co = TypeVar("E_co", bound="Event[Any]", covariant=True)
 
 _making = threading.Lock()
+_GRACE: Final = 2.0  # seconds for the loops of clients that nobody closed, when the program ends
+_running: dict[asyncio.AbstractEventLoop, tuple[threading.Thread, int]] = {}
 
 
 class BackgroundLoop:
@@ -96,6 +101,7 @@ class BackgroundLoop:
                 loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._work, args=(loop,), name="webex-listen", daemon=True)
                 self._thread.start()
+                _running[loop] = self._thread, os.getpid()
                 self._loop = loop
             return self._loop
 
@@ -109,7 +115,20 @@ class BackgroundLoop:
             for task in left:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())  # closes the connections of a client that is still open
             loop.close()
+            _running.pop(loop, None)
+
+
+@atexit.register
+def _end_with_the_program() -> None:
+    """End the loops of clients that nobody closed, so that aiohttp does not tell of their connections."""
+    until = time.monotonic() + _GRACE
+    for loop, (thread, process) in list(_running.items()):
+        if process == os.getpid() and thread is not threading.current_thread():
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                loop.call_soon_threadsafe(loop.stop)
+            thread.join(max(until - time.monotonic(), 0.0))
 
 
 class OnBackground(Unpicklable, Generic[C]):
