@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -194,6 +195,18 @@ def test_a_delivery_over_a_socket(tmp_path: Path, style: Any, make: Make, serve:
     storage.close()
     assert answers == [200, 200, 200]
     assert arrived == ["messages:created:M1"]
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "9" * 18, "٩" * 30])
+def test_an_absurd_length_is_no_server_error(length: str) -> None:
+    hooks = WebhookReceiver(Webex("a token"), secret=SECRET, max_size=5000)
+    statuses: list[str] = []
+    environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": length, "wsgi.input": io.BytesIO(b"x" * 10)}
+    hooks.wsgi(environ, lambda status, headers: statuses.append(status))
+    environ["wsgi.input"] = io.BytesIO(b"x" * 5001)
+    hooks.wsgi(environ, lambda status, headers: statuses.append(status))
+    hooks.close()
+    assert [status[:3] for status in statuses] == ["400", "413"]
 
 
 @pytest.mark.parametrize("mode", ["inbox", "lossy"])

@@ -52,7 +52,7 @@ def _body(request: Any, hooks: WebhookReceiver[Any]) -> bytes | Reply:
     if request.method != "POST":
         return hooks.refuse(405, METHOD, allow="POST")
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdecimal() and int(length) > hooks.max_size:
+    if length.isdecimal() and int(length[:18]) > hooks.max_size:
         return bytes(hooks.max_size + 1)
     body: bytes = request.body
     return body
