@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.conftest import Asked, Said, Script
 from webex import AsyncWebex, Webex
-from webex.errors import ConfigurationError, DecodeError, NotFoundError, UnknownArgumentError
+from webex.errors import ConfigurationError, DecodeError, FileError, NotFoundError, UnknownArgumentError
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,15 @@ def test_wrong_option_is_refused(script: Script, client: Webex, what: str) -> No
 def test_invalid_method_or_url_is_refused(client: Webex, method: Any, url: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^(method|url) must be"):
         client.request(method, url)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "https://[x]/", "https://exa℀mple.com", "https://a.example:99999/"])
+def test_url_that_cannot_be_read_is_refused(client: Webex, url: str) -> None:
+    for call in (lambda: client.request("GET", url), lambda: client.files.info(url)):
+        with pytest.raises(ConfigurationError, match="is no URL"):
+            call()
+    with pytest.raises(FileError):
+        client.messages.create(room_id="R", files=[url])
 
 
 def _paged(script: Script, count: int, key: str = "items") -> None:

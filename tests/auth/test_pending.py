@@ -11,6 +11,7 @@ import pytest
 from tests.storage.helpers import FakeRuntime, MovableClock
 from webex.auth.pending import PendingLogins
 from webex.config import load_config
+from webex.errors import ConfigurationError
 from webex.ids import base64url_decode, base64url_encode
 from webex.runtime import drive
 from webex.storage import MemoryStorage, StorageAccess
@@ -54,6 +55,11 @@ def test_state_is_read_by_every_process_of_the_app(storage: MemoryStorage) -> No
     assert list(stored(storage)) == ["app/key"]
     assert stored(storage)["app/key"]["format"]
     assert len(base64url_decode(stored(storage)["app/key"]["key"])) == 32
+
+
+def test_state_that_no_url_takes_is_refused(storage: MemoryStorage) -> None:
+    with pytest.raises(ConfigurationError, match=r"user_key \(9,000 characters\)"):
+        drive(App(storage).logins.write({**LOGIN, "user_key": "x" * 9000}))
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,30 @@ def test_arguments_override_webex_and_ciscospark_variables() -> None:
     assert config.origin("timeout") == "default"
 
 
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "https://[x]/", "https://exa℀mple.com", "http://127.0.0.1:99999", "http://127.0.0.1:abc"]
+)
+@pytest.mark.parametrize(
+    "setting", ["emulator_url", "redirect_uri", "authorize_url", "token_url", "service_urls", "authorization_string"]
+)
+def test_url_that_cannot_be_read_is_refused_by_name(setting: str, url: str) -> None:
+    with pytest.raises(ConfigurationError, match=setting):
+        load({setting: {"hydra": url} if setting == "service_urls" else url})
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a.example/b?c", "https://a.example/#b", "https://a\nb.example", "https://a b/"]
+)
+def test_base_url_is_no_more_than_that(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="service_urls"):
+        load({"service_urls": {"hydra": url}})
+
+
+def test_emulator_url_is_the_root() -> None:
+    with pytest.raises(ConfigurationError, match=r"it is the root, which /v1 is below: 'http://127.0.0.1:8800'"):
+        load({"emulator_url": "http://127.0.0.1:8800/v1/"})
+
+
 @pytest.mark.parametrize("style", ["snake", "camel"])
 def test_nested_node_mapping_is_read_in_both_spellings(style: str) -> None:
     names = {"client_id": "clientId", "client_secret": "clientSecret", "redirect_uri": "redirectUri"}

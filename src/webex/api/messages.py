@@ -8,7 +8,6 @@ import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
-from urllib.parse import urlsplit
 
 from webex.api import cards
 from webex.api.generated import messages as generated
@@ -17,6 +16,7 @@ from webex.api.listen import listen, within
 from webex.api.operation import UNSET, Unset
 from webex.api.session import Session, python_name, wire_body
 from webex.api.splitting import MOST_BYTES, split_markdown
+from webex.config.values import split_url
 from webex.errors import ConfigurationError, FileError
 from webex.http.codec import well_formed
 from webex.http.sources import check_size, source_of
@@ -178,7 +178,8 @@ def _checked_pair(item: tuple[Any, ...], place: str) -> Any:
 
 
 def _is_url(text: str) -> bool:
-    return urlsplit(text).scheme in ("http", "https")
+    parts = split_url(text)
+    return parts is not None and parts.scheme in ("http", "https")
 
 
 def _file_part(session: Session, item: Any) -> Part:

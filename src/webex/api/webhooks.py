@@ -12,11 +12,11 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from webex.api.generated import webhooks as generated
 from webex.api.operation import UNSET
 from webex.api.webhook_records import NAMESPACE, place_of, save
+from webex.config.values import split_url
 from webex.errors import ConfigurationError, ConflictError, NotFoundError, StorageError
 from webex.http.codec import well_formed
 from webex.http.timing import Backoff
@@ -122,7 +122,7 @@ async def ensure(
     if owned_by not in ("creator", "org"):
         raise ConfigurationError(f"owned_by is {owned_by!r}; it is 'creator' or 'org'.")
     specs, first = read_wanted(wanted, owned_by), _first_secret(secret)
-    parts = urlsplit(target_url) if isinstance(target_url, str) else None
+    parts = split_url(target_url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(f"target_url is {target_url!r}; it is the http or https URL that Webex posts to.")
     if not isinstance(name, str) or not name.strip() or "#" in name:

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from webex.errors import ConfigurationError
 from webex.ids import base64url_decode, base64url_encode
 from webex.storage.formats import check_format, with_format
 from webex.storage.paths import path
@@ -38,7 +39,7 @@ class PendingLogins:
         self._key: bytes | None = None
 
     async def write(self, login: Mapping[str, Any]) -> str:
-        """Return the state that carries this login."""
+        """Return the state that carries this login; `ConfigurationError` when it is too long for a URL."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         from webex.http.codec import encode_json
@@ -46,7 +47,14 @@ class PendingLogins:
         # Always the stored key: one that was deleted meanwhile would be refused by every other process.
         key = await self._load_key() or await self._make_key()
         nonce = secrets.token_bytes(_NONCE_SIZE)
-        return base64url_encode(nonce + AESGCM(self._derive(key)).encrypt(nonce, encode_json(login), self._bound_to))
+        sealed = AESGCM(self._derive(key)).encrypt(nonce, encode_json(login), self._bound_to)
+        state = base64url_encode(nonce + sealed)
+        if len(state) > _LONGEST:
+            raise ConfigurationError(
+                f"The state of this sign-in would have {len(state):,} characters, and no URL takes that many: user_key "
+                f"({len(login.get('user_key') or ''):,} characters) or scope is too long."
+            )
+        return state
 
     async def read(self, state: str) -> dict[str, Any] | None:
         """Return the login of a state, or None when it was not made by this app."""

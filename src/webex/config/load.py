@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from webex.config.model import Config, check
 from webex.config.proxies import ProxyRules, bypasses_of, explicit_rules, rules_of_environment
 from webex.config.sources import expand_authorization_string, from_environment, given
-from webex.config.values import base_url, is_loopback_host, scope, texts
+from webex.config.values import base_url, is_loopback_host, scope, split_url, texts
 from webex.errors import ConfigurationError
 
 # Where the cloud lives (developer.webex.com integrations guide; oauth §1).
@@ -135,13 +134,19 @@ def _resolve(settled: dict[str, Any], origins: dict[str, str]) -> dict[str, Any]
     emulator = values.get("emulator_url")
     if emulator is not None:
         hosts = values.get("emulator_hosts", ())
-        named = urlsplit(emulator).hostname if isinstance(emulator, str) else None
+        parts = split_url(emulator)
+        named = None if parts is None else parts.hostname
         if named is not None and not is_loopback_host(named) and named not in hosts:
             raise ConfigurationError(
                 f"emulator_url ({origins['emulator_url']}) names the host {named!r}, which is not this machine, and "
                 f"tokens would go there. If that is meant, allow it: emulator_hosts=[{named!r}]."
             )
         emulator = base_url(emulator, "emulator_url", origins["emulator_url"], hosts)
+        if emulator.endswith("/v1"):
+            raise ConfigurationError(
+                f"emulator_url ({origins['emulator_url']}) is {emulator!r}; it is the root, which /v1 is below: "
+                f"{emulator.removesuffix('/v1')!r}."
+            )
         values["emulator_url"] = emulator
         urls = {
             "hydra": f"{emulator}/v1",

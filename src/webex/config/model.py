@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
 from webex.config.proxies import ProxyRules, explicit_rules
-from webex.config.values import is_number
+from webex.config.values import is_number, split_url
 from webex.errors import ConfigurationError
 
 Environment = Literal["production", "fedramp"]
@@ -183,8 +182,8 @@ def check(config: Config) -> None:
             "aiohttp.ClientSession, or an object of the transport protocol."
         )
     if config.redirect_uri is not None:
-        parts = urlsplit(config.redirect_uri)
-        if not parts.scheme or not (parts.netloc or parts.path) or parts.fragment:
+        parts = split_url(config.redirect_uri)
+        if parts is None or not parts.scheme or not (parts.netloc or parts.path) or parts.fragment:
             raise ConfigurationError(
                 f"redirect_uri ({config.origin('redirect_uri')}) is {config.redirect_uri!r}; it must be the "
                 "absolute URL, without a fragment, that is registered with the app."

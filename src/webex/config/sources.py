@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from webex.config import node
 from webex.config.model import NAMES, VARIABLES
 from webex.config.spelling import did_you_mean, snake
-from webex.config.values import number, scope
+from webex.config.values import number, scope, split_url
 from webex.errors import ConfigurationError
 
 # Where the nested mapping of the Node guide keeps a setting, beside its own name at the top.
@@ -140,7 +140,7 @@ def expand_authorization_string(values: dict[str, Any], origins: dict[str, str])
     if text is None:
         return
     origin = origins.pop("authorization_string")
-    parts = urlsplit(text) if isinstance(text, str) else None
+    parts = split_url(text)
     query = parse_qs(parts.query) if parts else {}
     if parts is None or not parts.scheme or not parts.netloc or "client_id" not in query:
         raise ConfigurationError(

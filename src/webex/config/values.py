@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from webex.errors import ConfigurationError
 
@@ -15,6 +15,18 @@ _LOOPBACK: Final = re.compile(r"localhost|127(\.\d{1,3}){3}|\[?::1\]?")
 def is_loopback_host(host: str | None) -> bool:
     """Whether a host name is this machine and nothing else."""
     return host is not None and _LOOPBACK.fullmatch(host.lower()) is not None
+
+
+def split_url(text: Any) -> SplitResult | None:
+    """Return the parts of a URL; None for what is no text, and where host or port can't be read."""
+    if not isinstance(text, str):
+        return None
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def scope(value: Any, origin: str) -> str:
@@ -35,12 +47,15 @@ def texts(value: Any, name: str, origin: str) -> tuple[str, ...]:
 
 def base_url(value: Any, name: str, origin: str, plain_http_hosts: tuple[str, ...] = ()) -> str:
     """Return a URL without a trailing slash; https, or plain http to a loopback host or a named one."""
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = split_url(value)
+    legible = isinstance(value, str) and value.isprintable() and " " not in value
+    if parts is None or not legible or parts.scheme not in ("http", "https") or not parts.hostname:
         shown = repr(value) if isinstance(value, str) and "@" not in value else type(value).__name__
         raise ConfigurationError(f"{name} ({origin}) must be an http or https URL, not {shown}.")
     if parts.username or parts.password:
         raise ConfigurationError(f"{name} ({origin}) must not hold a user name or password.")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{name} ({origin}) is {value!r}: leave the query and the fragment out.")
     if parts.scheme == "http" and not is_loopback_host(parts.hostname) and parts.hostname not in plain_http_hosts:
         raise ConfigurationError(
             f"{name} ({origin}) is {value!r}: plain http is only allowed to this machine; use https."

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 
+from webex.config.values import split_url
 from webex.errors import ConfigurationError, DecodeError, RequestInfo
 
 if TYPE_CHECKING:
@@ -173,6 +174,8 @@ def add_query(url: str, query: str) -> str:
 
 def without_secrets(url: str) -> str:
     """Return the URL as errors and logs may show it: without user info, query and fragment."""
-    parts = urlsplit(url)
+    parts = split_url(url)
+    if parts is None:
+        return f"{url.partition('://')[0]}://…"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"

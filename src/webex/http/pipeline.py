@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from webex.config.values import split_url
 from webex.errors import ConfigurationError, DeadlineError, RequestInfo, TransportError
 from webex.http import codec
 from webex.http.authorization import authorized
@@ -201,6 +202,8 @@ class Pipeline:
             if "://" in url or url.startswith("//"):
                 raise ConfigurationError(f"{url!r} is neither a path nor an http(s) URL.")
             url = codec.join_url(await self.hosts.url_of(request.service), url)
+        elif split_url(url) is None:
+            raise ConfigurationError(f"{codec.without_secrets(url)!r} is no URL: its host or port can't be read.")
         if request.params:
             url = codec.add_query(url, codec.encode_query(request.params))
         headers = self._headers.copy()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from webex.config.values import split_url
 from webex.errors import ConfigurationError, DecodeError
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ class Catalog:
         return "us"
 
     def _over_best_host(self, link: str) -> str:
-        parts = urlsplit(link)
+        parts = split_url(link)
+        if parts is None:
+            return link
         home = self.hosts.get(parts.netloc) or self.hosts.get(parts.hostname or "") or []
         if not home:
             return link
@@ -158,11 +161,8 @@ async def fetch_region(pipeline: Pipeline) -> dict[str, Any]:
 
 def _host_of(url: str) -> str | None:
     """Return the host of a URL; None when it has none, or is none."""
-    try:
-        parts = urlsplit(url)
-        return parts.hostname if parts.port is None or parts.port else None
-    except ValueError:
-        return None
+    parts = split_url(url)
+    return None if parts is None or parts.port == 0 else parts.hostname
 
 
 def _text(value: Any) -> str:

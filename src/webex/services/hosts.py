@@ -9,8 +9,8 @@ names itself.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
+from webex.config.values import split_url
 from webex.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -61,9 +61,10 @@ class Services:
         own = _origin(self._urls["u2c"])
         found = {origin for url in catalog.links.values() if (origin := _origin(url)) is not None}
         for link in catalog.links.values():
-            port = urlsplit(link).port or 443
-            names = [host.host for host in catalog.hosts.get(urlsplit(link).netloc, ())]
-            found |= {("https", name.lower(), port) for name in names if urlsplit(link).scheme == "https"}
+            parts = split_url(link)
+            if parts is not None and parts.scheme == "https":
+                names = [host.host for host in catalog.hosts.get(parts.netloc, ())]
+                found |= {("https", name.lower(), parts.port or 443) for name in names}
         added = {origin for origin in found if origin == own or (origin[0] == "https" and origin[2] == 443)}
         if not added <= self._origins:
             self._origins |= added
@@ -98,12 +99,10 @@ class Services:
 
 def _origin(url: str) -> Origin | None:
     """Scheme, host and port of an absolute URL; None for anything else, and for one with user info."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
+    parts = split_url(url)
+    if parts is None:
         return None
-    host = parts.hostname
+    host, port = parts.hostname, parts.port
     if parts.scheme not in _DEFAULT_PORTS or not host or "@" in parts.netloc or host.endswith("."):
         return None
     return parts.scheme, host, port if port is not None else _DEFAULT_PORTS[parts.scheme]

@@ -12,9 +12,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from webex.config import is_loopback_host
+from webex.config.values import split_url
 from webex.errors import (
     ApiError,
     DecodeError,
@@ -277,7 +277,8 @@ def _feature(value: Any) -> Any:
 
 def check_socket_host(url: str, config: Config, hosts: HostPolicy) -> None:
     """Raise `RealtimeError` for a socket URL that may not receive a token: it is no service of the catalog."""
-    host = urlsplit(url).hostname
+    parts = split_url(url)
+    host = None if parts is None else parts.hostname
     beside_emulator = config.emulator_url is not None and (is_loopback_host(host) or host in config.emulator_hosts)
     if not url.startswith(("wss:", "ws:")) or not (beside_emulator or hosts.may_receive_token(f"http{url[2:]}")):
         raise RealtimeError(
