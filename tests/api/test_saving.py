@@ -125,3 +125,9 @@ def test_failing_progress_callback_leaves_nothing(named: Script, client: Webex, 
 def test_missing_folder_is_named(named: Script, client: Webex, tmp_path: Path) -> None:
     with pytest.raises(FileError, match="missing"):
         client.files.download(_url(named), to=tmp_path / "missing" / "file")
+
+
+@pytest.mark.parametrize("path", ["a\0b", "\ud800", Path("a\0b")])
+def test_path_that_no_file_can_have_is_refused(named: Script, client: Webex, path: str | Path) -> None:
+    with pytest.raises(FileError, match="NUL or half a character"):
+        client.files.download(_url(named), to=path)

@@ -41,6 +41,7 @@ class Saving:
     """One file on its way to `to`, a path or a folder: write to `file`, then `finish`; `discard` in a `finally`."""
 
     def __init__(self, to: str | os.PathLike[str], name: str = "") -> None:
+        _check_path(to)
         self.target: Path = Path(to) / name if name else Path(to)
         self._real = Path(os.path.realpath(self.target.parent)) / name if name else Path(os.path.realpath(to))
         self._exclusive = bool(name)
@@ -106,6 +107,15 @@ class Saving:
     def failed(self, error: OSError) -> FileError:
         """Return the error that says what could not be written, and why."""
         return FileError(f"{str(self.target)!r} can't be written: {error.strerror}.")
+
+
+def _check_path(to: str | os.PathLike[str]) -> None:
+    try:
+        encoded = os.fsencode(to)
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    if b"\0" in encoded:
+        raise FileError(f"{os.fspath(to)!r} can't be written: no file has NUL or half a character in its name.")
 
 
 def _move_exclusively(part: Path, target: Path) -> None:

@@ -82,4 +82,5 @@ class Handlers:
 def check_handler(function: Any) -> None:
     """Raise `ConfigurationError` for what can't be called."""
     if not callable(function):
-        raise ConfigurationError("A handler is a function that takes the event.")
+        hint = ": on(event, handler), and listen(…) says of which resources" if isinstance(function, str) else ""
+        raise ConfigurationError(f"A handler is a function that takes the event, not {function!r}{hint}.")

@@ -15,7 +15,7 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     if ca_bundle is not None:
         try:
             context.load_verify_locations(ca_bundle)
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ValueError) as error:
             raise ConfigurationError(
                 f"ca_bundle {ca_bundle!r} can't be read as PEM certificates: {type(error).__name__}."
             ) from error
