@@ -7,8 +7,8 @@ that user. Values are plain data (JSON). Every method takes the namespace first,
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -150,6 +150,28 @@ class AsyncAppStorage(Unpicklable):
         """Return the lease for `ttl` seconds, to be renewed and released; None when another one holds it."""
         return await self._access.try_lease(_name(namespace), self._key(name), ttl)
 
+    async def notify(self, namespace: str, key: str) -> None:
+        """Tell those who wait with `notifications` that something changed under a key.
+
+        Nothing happens where the storage can't tell, and no error is raised when it is away.
+        """
+        await self._access.notify(_name(namespace), self._key(key))
+
+    async def notifications(self, namespace: str) -> AsyncGenerator[str | None, None]:
+        """Yield the keys that any process tells with `notify`; None when listening has begun.
+
+        At each None look at everything: what was told while no one listened is missed. Close it when it is no longer
+        needed (`contextlib.aclosing`). Raises `NoNotificationsError` where the storage does not tell, and
+        `StorageError` when the connection is lost.
+        """
+        prefix = self._key("")
+        async with aclosing(self._access.notifications(_name(namespace))) as told:
+            async for full in told:
+                if full is None:
+                    yield None
+                elif full.startswith(prefix):
+                    yield split_path(full)[-1]
+
     def _key(self, key: str) -> str:
         return path(self._client, self._owner, key)
 
@@ -198,6 +220,10 @@ class AppStorage(Unpicklable):
     ) -> Any:
         """Store `change(value)` and return it, whatever others do meanwhile; see `AsyncAppStorage.update`."""
         return drive(self._storage.update(namespace, key, change, default=default, expires_in=expires_in))
+
+    def notify(self, namespace: str, key: str) -> None:
+        """Tell those who wait with `AsyncAppStorage.notifications` that something changed under a key."""
+        drive(self._storage.notify(namespace, key))
 
     def keys(self, namespace: str) -> Iterator[str]:
         """Yield the keys, in any order; `StorageError` when the storage can't list them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from webex.config.arguments import check_arguments
@@ -40,6 +40,16 @@ class AsyncStoredUsers:
         return self._app.credentials.users(
             expires_before=expires_before, changed_since=changed_since, scope=scope, kind=kind
         )
+
+    def user_changes(self) -> AsyncGenerator[str | None, None]:
+        """Yield the key of each user who signs in or out, in any process, as soon as the storage tells it.
+
+        The first item, and each one after a connection was made anew, is None: list the `users()` then, as what was
+        told before was missed. `is_signed_in(key)` says which of both it was. Close it with `contextlib.aclosing`.
+        Raises `NoNotificationsError` where the storage does not tell (`RedisStorage` and `PostgresStorage` do), and
+        `StorageError` when the connection is lost.
+        """
+        return self._app.credentials.user_changes()
 
     async def keep_alive(self, *, days: float = 14, per_second: float = 5, over: float = 0) -> KeepAliveReport:
         """Refresh the tokens of users whose refresh tokens end within `days`; call it once a day, in any worker.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -369,5 +371,42 @@ def test_storage_that_no_other_worker_sees_is_refused(webex_cloud: Cloud) -> Non
                 await Fleet(integration, publisher=Log().of("a")).start()
             with pytest.raises(ConfigurationError, match="publisher"):
                 await Fleet(integration).start()
+
+    run(main())
+
+
+def test_stopped_fleet_is_told_of_no_more_sign_ins_and_is_let_go(webex_cloud: Cloud, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with site_of(webex_cloud, tmp_path, 0) as site, site.integration() as integration:
+            stopped = []
+            for number in range(2):  # one after the other, as in a process that begins anew
+                fleet = Fleet(integration, worker=f"w{number}", publisher=site.log.of("w"), **QUICK)
+                await fleet.start()
+                await fleet.stop()
+                stopped.append(weakref.ref(fleet))
+            del fleet
+            gc.collect()
+            assert [each() for each in stopped] == [None, None]
+
+    run(main())
+
+
+def test_fleet_that_could_not_start_leaves_nothing_behind(webex_cloud: Cloud, tmp_path: Path) -> None:
+    def fail(user: str) -> bool:
+        raise RuntimeError(user)
+
+    async def main() -> None:
+        async with site_of(webex_cloud, tmp_path, 1) as site, site.integration() as integration:
+            before = asyncio.all_tasks()
+            fleet = Fleet(integration, publisher=site.log.of("w"), users=fail, **QUICK)
+            with pytest.raises(RuntimeError):
+                await fleet.start()
+            assert asyncio.all_tasks() == before
+            with pytest.raises(ConfigurationError, match="was stopped"):
+                await fleet.start()
+            kept = weakref.ref(fleet)
+            del fleet
+            gc.collect()
+            assert kept() is None
 
     run(main())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from webex.auth import device
@@ -139,6 +139,10 @@ class Credentials:
     def users(self, **wanted: Any) -> AsyncIterator[str]:
         """Yield the keys of the stored users that a `UserFilter` with these fields wants."""
         return keys(self._store, UserFilter.of(**wanted))
+
+    def user_changes(self) -> AsyncGenerator[str | None, None]:
+        """Yield the keys of users who sign in or out, and None when listening has begun."""
+        return self._store.changes()
 
     async def keep_alive(self, *, days: float, per_second: float, over: float) -> KeepAliveReport:
         """Renew the tokens of users whose refresh tokens end soon."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
@@ -69,6 +70,11 @@ class Events:
             )
         self._handlers[kind].append(handler)
         return handler
+
+    def off(self, kind: Kind, handler: Callable[..., Any]) -> None:
+        """Call a handler no more; no error for one that is not registered."""
+        with suppress(ValueError):
+            self._handlers[kind].remove(handler)
 
     def signed_in(self, handler: H) -> H:
         """After a sign-in was finished and its tokens are stored."""

@@ -9,8 +9,8 @@ still to be done) and `waits` (what rate limits asked for, `waits.py`). The stor
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -166,6 +166,7 @@ class CredentialStore:
         """Write the tokens of a new sign-in."""
         record = Record(tokens, uuid.uuid4().hex, granted=tokens.scope, person=person or {})
         await self._access.put(NAMESPACE, self.path(key), record.to_json())
+        await self._access.notify(NAMESPACE, self.path(key))
         return record
 
     async def swap(self, key: str, record: Record, *, durable: bool = True, **changes: Any) -> Record | None:
@@ -178,17 +179,34 @@ class CredentialStore:
 
     async def remove(self, key: str, record: Record) -> bool:
         """Remove `record` if it is what is stored; of several callers one gets True."""
-        return await self._access.delete_if_version(NAMESPACE, self.path(key), record.version)
+        removed = await self._access.delete_if_version(NAMESPACE, self.path(key), record.version)
+        if removed:
+            await self._access.notify(NAMESPACE, self.path(key))
+        return removed
 
     async def remove_unread(self, key: str) -> None:
         """Remove whatever is stored."""
         await self._access.delete(NAMESPACE, self.path(key))
+        await self._access.notify(NAMESPACE, self.path(key))
 
     async def users(self) -> AsyncIterator[str]:
         """Yield the keys of all stored people."""
         prefix = path(self._client, "")
         async for key in self._access.keys(NAMESPACE, prefix):
             yield split_path(key)[1]
+
+    async def changes(self) -> AsyncGenerator[str | None, None]:
+        """Yield the keys of users who sign in or out in any process, and None when listening has begun.
+
+        Raises `NoNotificationsError` where the storage does not tell, `StorageError` when the connection is lost.
+        """
+        prefix = path(self._client, "")
+        async with aclosing(self._access.notifications(NAMESPACE)) as told:
+            async for key in told:
+                if key is None:
+                    yield None
+                elif key.startswith(prefix):
+                    yield split_path(key)[1]
 
     async def lease(self, key: str, ttl: float) -> AccessLease | None:
         """Take the lease for refreshing this user's token; None when another holder has it."""

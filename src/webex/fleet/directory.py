@@ -1,8 +1,9 @@
 """Which users there are, by shard; kept up to date by what one worker finds and all workers are told.
 
 Each worker lists the keys of the stored users once. Afterwards one of them, by a lease, lists them again every few
-seconds and tells the others who is new and who is gone; a sign-in in a process of the fleet, or in one that called
-`announce_sign_ins`, is told at once. So the storage is not asked by every worker, and no record is read.
+seconds and tells the others who is new and who is gone. Where the storage has notifications, that one is also told of
+each sign-in and sign-out, looks at this user alone, and tells the others at once; so is it for a process of the fleet,
+or one that called `announce_sign_ins`. So the storage is not asked by every worker, and few records are read.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from webex.errors import StorageError
-from webex.fleet.news import NAMESPACE, NewsBoard
+from webex.fleet.news import NAMESPACE, Kind, NewsBoard
 from webex.fleet.shards import shard_of
+from webex.fleet.wakeups import be_woken
 from webex.ids import person_uuid
+from webex.realtime.tasks import Tasks
 
 if TYPE_CHECKING:
     from webex.app_storage import Held
@@ -30,6 +33,7 @@ _logger = logging.getLogger("webex.fleet")
 
 _LEASE: Final = 30.0  # seconds, of the worker that lists
 _PART: Final = 20.0  # of this worker's time, one in so many parts may go into listing
+_AGAIN: Final = 3.0  # seconds until the users are listed again after that failed, at the latest
 _TOLD_AT_ONCE: Final = 100
 
 
@@ -50,6 +54,9 @@ class Directory:
         self._lease_name = f"{fleet}/directory"
         self._shards, self._every, self._wanted = shards, every, wanted
         self._users: dict[int, set[str]] = defaultdict(set)
+        self._changed: set[str] = set()  # users who signed in or out, and were not looked at yet
+        self._missed = False  # whether others may have
+        self._woken = asyncio.Event()
 
     def __len__(self) -> int:
         return sum(map(len, self._users.values()))
@@ -99,36 +106,77 @@ class Directory:
     async def watch(self) -> None:
         """Be the one that lists, whenever no other worker is, and tell the others."""
         lease: Held | None = None
-        loop = asyncio.get_running_loop()
+        listening: asyncio.Task[None] | None = None
+        loop, tasks = asyncio.get_running_loop(), Tasks()
         try:
             while True:
-                took = 0.0
+                took, every = 0.0, self._every
                 try:
                     if lease is None:
                         lease = await self._integration.storage.hold(NAMESPACE, self._lease_name, _LEASE)
                     if lease is not None:
+                        listening = listening or tasks.start(be_woken(self._integration.user_changes, self._told))
+                        self._missed = False
                         began = loop.time()
                         joined, left = await self.list_all()
-                        news: list[Any] = [*(("joined", key) for key in joined), *(("left", key) for key in left)]
-                        for start in range(0, len(news), _TOLD_AT_ONCE):
-                            await self._board.tell(news[start : start + _TOLD_AT_ONCE])
+                        await self._tell([*(("joined", key) for key in joined), *(("left", key) for key in left)])
                         took = loop.time() - began
-                        if not await lease.renew(max(self._every, took * _PART) + _LEASE):
+                        if not await lease.renew(max(every, took * _PART) + _LEASE):
                             lease = None
                 except StorageError as error:
                     _logger.warning("the users could not be listed: %s", type(error).__name__)
-                    lease = None
-                await asyncio.sleep(max(self._every, took * _PART))
+                    every = min(every, _AGAIN)  # the lease may still be held: the next renewal tells
+                if lease is None and listening is not None:
+                    listening.cancel()
+                    listening = None
+                now = loop.time()
+                await self._look_at_changed(now + took * _PART, now + max(every, took * _PART))
         finally:
+            await tasks.close()
             if lease is not None:
                 with suppress(StorageError):
                     await lease.release()
+
+    def _told(self, key: str | None) -> None:
+        if key is None:
+            self._missed = True
+        elif not key.startswith("org:"):  # service apps
+            self._changed.add(key)
+        self._woken.set()
+
+    async def _look_at_changed(self, soonest: float, latest: float) -> None:
+        """Tell of users who sign in or out until the users are to be listed again, at the `latest` by the loop's clock.
+
+        When others may have been missed, that is as soon as it may be: at `soonest`.
+        """
+        loop = asyncio.get_running_loop()
+        while (left := (soonest if self._missed else latest) - loop.time()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._woken.wait()
+            self._woken.clear()
+            keys, self._changed = self._changed, set()
+            news: list[tuple[Kind, str]] = []
+            try:
+                for key in keys:
+                    user = person_uuid(key)
+                    if self._wanted is None or self._wanted(user):
+                        news.append(("joined" if await self._integration.is_signed_in(key) else "left", user))
+                await self._tell(news)
+            except StorageError as error:
+                _logger.warning("users could not be looked at: %s", type(error).__name__)
+                self._missed = True
+
+    async def _tell(self, news: list[tuple[Kind, str]]) -> None:
+        for start in range(0, len(news), _TOLD_AT_ONCE):
+            await self._board.tell(news[start : start + _TOLD_AT_ONCE])
 
 
 def announce_sign_ins(integration: AsyncIntegration, fleet: str = "fleet") -> None:
     """Tell a fleet of every sign-in and sign-out of this process at once: call it once in a web app.
 
-    Without it the fleet finds them when it lists the users, every few seconds.
+    Without it the fleet finds them when it lists the users, every few seconds. Where the storage has notifications
+    (`RedisStorage`, `PostgresStorage`) it is not needed.
     """
     board = NewsBoard(integration.storage, fleet)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import secrets
 import signal
@@ -22,10 +23,11 @@ from webex.fleet.directory import Directory
 from webex.fleet.handlers import TRIES, Handlers
 from webex.fleet.health import FleetHealth
 from webex.fleet.membership import Membership
-from webex.fleet.news import NewsBoard
+from webex.fleet.news import NAMESPACE, NewsBoard
 from webex.fleet.probes import probes_app
 from webex.fleet.shards import MOST_SHARDS
 from webex.fleet.status import FleetStatus, read_status
+from webex.fleet.wakeups import be_woken
 from webex.ids import person_uuid
 from webex.realtime.hub import RealtimeHub
 from webex.realtime.resources import RESOURCES
@@ -34,6 +36,7 @@ from webex.runtime.unpicklable import Unpicklable
 from webex.storage.boot_clock import boot_time
 
 if TYPE_CHECKING:
+    from webex.app_storage import AsyncAppStorage
     from webex.auth.events import AuthEvent
     from webex.client import AsyncWebex
     from webex.integration import AsyncIntegration
@@ -47,6 +50,8 @@ _logger = logging.getLogger("webex.fleet")
 
 Mode = Literal["shards", "leader", "all"]
 _CONNECTS_PER_SECOND: Final = 50.0
+_REST: Final = 0.05  # seconds between two looks at what other workers tell, at the least
+_AGAIN: Final = 0.5  # seconds until the next look after one that failed, at the most
 _IN_HAND: Final = 500  # events of all users together that may be unacknowledged
 
 
@@ -81,8 +86,11 @@ class Fleet(Handlers, Unpicklable):
     users: which users it listens for, by their keys; default: all who are signed in.
     resources: those to listen to. Further options are those of `client.listen`; `connects_per_second` is 50 here, so
         that neither a take-over nor a restart of the cloud makes a worker open more sockets per second.
-    poll: seconds between two looks at what other workers tell. grace: seconds that events in hand have at the end.
-    look_for_users: seconds between two listings of the users, by one worker.
+    poll: seconds between two looks at what other workers tell; where the storage has notifications (`RedisStorage`,
+        `PostgresStorage`), each is also looked at as soon as it is told.
+    grace: seconds that events in hand have at the end.
+    look_for_users: seconds between two listings of the users, by one worker; with notifications sign-ins and sign-outs
+        are seen at once.
 
     Raises `ConfigurationError` for a storage that other workers can't share, unless `mode` is "all".
     """
@@ -205,6 +213,13 @@ class Fleet(Handlers, Unpicklable):
             )
         await self._bots.join(self.integration, self._resources)
         self._started_at = time.time()
+        try:
+            await self._begin(storage)
+        except BaseException:
+            await self.stop(0.0)
+            raise
+
+    async def _begin(self, storage: AsyncAppStorage) -> None:
         self._board = NewsBoard(storage, self.name)
         self._directory = Directory(
             self.integration,
@@ -244,6 +259,7 @@ class Fleet(Handlers, Unpicklable):
             await self._membership.begin()
             await self._membership.look()
         self._tasks.start(self._guarded(self._follow()))
+        self._tasks.start(self._guarded(be_woken(lambda: storage.notifications(NAMESPACE), self._told)))
         self._tasks.start(self._guarded(self._directory.watch()))
         self._tasks.start(self._guarded(self._connections.look_after_refused()))
         self._ready = True
@@ -258,6 +274,8 @@ class Fleet(Handlers, Unpicklable):
         self._stopping.set()
         if self._started_at is None or self._membership is None or self._hub is None or self._delivery is None:
             return
+        self.integration.events.off("signed_in", self._signed_in)
+        self.integration.events.off("signed_out", self._signed_out)
         self._ready, self._draining = False, True
         membership, hub, delivery = self._membership, self._hub, self._delivery
         with contextlib.suppress(TimeoutError):
@@ -387,6 +405,11 @@ class Fleet(Handlers, Unpicklable):
             await self._board.tell([(what, person_uuid(user_key))])
             self._woken.set()
 
+    def _told(self, key: str | None) -> None:
+        """Look at once when others have told something, or may have."""
+        if key is None or (self._board is not None and key == self._board.key):
+            self._woken.set()
+
     def _user_joined(self, user: str) -> None:
         if self._directory is None or not self._directory.add(user):
             return
@@ -415,11 +438,16 @@ class Fleet(Handlers, Unpicklable):
     async def _follow(self) -> None:
         """Read what other workers tell, and look at the fleet when something changed or enough time has passed."""
         loop = asyncio.get_running_loop()
-        next_look = soonest = 0.0
+        soonest = loop.time()
+        next_look = soonest + min(self._poll, self._ttl / 10)
         changed = False
         while self._board is not None and self._membership is not None and self._directory is not None:
+            # Several that tell at the same time, and many workers that are told, are not a look each.
+            await asyncio.sleep(min(self._poll, max(_REST, self._membership.rest / 10)))
+            pause = math.inf if self.mode == "all" else (soonest if changed else next_look) - loop.time()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._poll)
+                async with asyncio.timeout(max(min(self._poll, pause), 0.0)):
+                    await self._woken.wait()
             self._woken.clear()
             try:
                 news = await self._board.read()
@@ -442,6 +470,7 @@ class Fleet(Handlers, Unpicklable):
                     soonest = loop.time() + self._membership.rest
             except StorageError as error:
                 _logger.warning("the fleet's records could not be read: %s", type(error).__name__)
+                next_look = soonest = loop.time() + min(self._poll, _AGAIN)
 
     async def _user_left(self, user: str) -> None:
         if self._directory is not None and self._connections is not None and user in self._directory:

@@ -1,5 +1,7 @@
 """What the workers of a fleet tell each other: one small record in the storage, which each reads twice a second.
 
+Where the storage has notifications, each reads it also when it was changed.
+
 It holds the latest messages with their numbers. A worker that was away for longer than they reach back looks at
 everything again. Nothing depends on it but how soon a worker knows.
 """
@@ -37,7 +39,7 @@ class NewsBoard:
 
     def __init__(self, storage: AsyncAppStorage, fleet: str) -> None:
         self._storage = storage
-        self._key = f"{fleet}/news"
+        self.key: str = f"{fleet}/news"
         self._seen: int | None = None
 
     async def tell(self, messages: Iterable[tuple[Kind, str]]) -> None:
@@ -52,17 +54,18 @@ class NewsBoard:
             new = [[last + place + 1, kind, value] for place, (kind, value) in enumerate(added)]
             return {"last": last + len(new), "messages": [*known["messages"], *new][-_KEPT:]}
 
-        await self._storage.update(NAMESPACE, self._key, change, expires_in=_KEPT_FOR)
+        await self._storage.update(NAMESPACE, self.key, change, expires_in=_KEPT_FOR)
+        await self._storage.notify(NAMESPACE, self.key)
 
     async def read(self) -> News:
         """Return what is new since the last call; the first call only notes where to begin."""
-        record = await self._storage.get(NAMESPACE, self._key)
+        record = await self._storage.get(NAMESPACE, self.key)
         if not isinstance(record, dict):
             was_empty, self._seen = not self._seen, 0
             return News(complete=was_empty)
         last, messages = record.get("last"), record.get("messages")
         if not isinstance(last, int) or not isinstance(messages, list):
-            raise StorageError(f"The record {self._key!r} of the fleet can't be read: remove it.")
+            raise StorageError(f"The record {self.key!r} of the fleet can't be read: remove it.")
         seen, self._seen = self._seen, last
         if seen is None or seen == last:
             return News()

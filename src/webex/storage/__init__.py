@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from webex.storage.migrating import MigratingStorage, MigrationReport
     from webex.storage.paths import path, split_path
     from webex.storage.postgres import PostgresStorage
-    from webex.storage.protocol import Capabilities, Lease, Storage, Versioned
+    from webex.storage.protocol import Capabilities, Lease, NoNotificationsError, Storage, Versioned
     from webex.storage.redis import RedisStorage
     from webex.storage.scope import scoped
     from webex.storage.server_facts import ServerFacts
@@ -42,6 +42,7 @@ _LAZY_EXPORTS = {
     "MemoryStorage": "memory",
     "MigratingStorage": "migrating",
     "MigrationReport": "migrating",
+    "NoNotificationsError": "protocol",
     "PostgresStorage": "postgres",
     "RedisStorage": "redis",
     "ReencryptProgress": "encrypted",
@@ -70,6 +71,7 @@ __all__ = [
     "MigratingStorage",
     "MigrationReport",
     "MissingKeyError",
+    "NoNotificationsError",
     "PostgresStorage",
     "RedisStorage",
     "ReencryptProgress",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from webex.errors import ConfigurationError, MissingKeyError, StorageError, WebexError
@@ -19,7 +19,7 @@ from webex.storage.adapt import as_storage, is_asynchronous
 from webex.storage.codec import check_duration, check_namespace, check_text
 from webex.storage.emulation import Emulation, emulation_for, unwrap, version_of, wrap
 from webex.storage.paths import path, split_path
-from webex.storage.protocol import BusyError, Capabilities, Json, Lease, Storage, Versioned
+from webex.storage.protocol import BusyError, Capabilities, Json, Lease, NoNotificationsError, Storage, Versioned
 from webex.storage.reserved import MOVED, NOTES, is_moved, moved_error
 from webex.storage.wrappers import settle
 
@@ -244,6 +244,34 @@ class StorageAccess:
         if not self.capabilities.lease:
             return self._emulation.leases(namespace).lease_remaining(name)
         return float(await self._call("lease_remaining", namespace, name))
+
+    async def notify(self, namespace: str, key: str) -> None:
+        """Tell those who wait with `notifications` that something changed under a key; no error when that fails."""
+        if self.capabilities.notifications:
+            try:
+                await self._call("notify", namespace, key)
+            except StorageError as error:  # they find it when they look the next time
+                _logger.debug("a change was not told to other processes: %s", type(error).__name__)
+
+    async def notifications(self, namespace: str) -> AsyncGenerator[str | None, None]:
+        """Yield the keys of the namespace that any process tells with `notify`; None first, when listening has begun.
+
+        Raises `NoNotificationsError` where there are none, and `StorageError` when the connection is lost. What is told
+        meanwhile is missed, so look at everything at each None.
+        """
+        binding = self._binding(namespace)
+        if not (self.capabilities.notifications and self._asynchronous and hasattr(binding, "notifications")):
+            raise NoNotificationsError(f"{self.storage!r} can't tell of changes in this style")
+        found: AsyncGenerator[str | None, None] = binding.notifications()
+        try:
+            async for key in found:
+                yield key
+        except WebexError:
+            raise
+        except Exception as error:
+            raise self._wrapped("notifications", error) from error
+        finally:
+            await found.aclose()
 
     def __repr__(self) -> str:
         return f"StorageAccess({self.storage!r}, {self._runtime.style})"

@@ -20,7 +20,7 @@ import inspect
 import logging
 import os
 import weakref
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
 from webex.errors import ConfigurationError, MissingKeyError, StorageError, WebexError
@@ -38,6 +38,7 @@ _NEEDED_BY = {
     "compare_and_swap": ("get_versioned", "put_if_version", "delete_if_version"),
     "lease": ("try_lease", "lease_remaining"),
     "bulk": ("get_many",),
+    "notifications": ("notify",),
 }
 _FORWARDED = (
     "bind_nonwaiting",
@@ -250,6 +251,14 @@ class AwaitedBinding:
 
     async def lease_remaining(self, name: str) -> float:
         return float(await settle((await self._binding()).lease_remaining(name)))
+
+    async def notify(self, key: str) -> None:
+        await settle((await self._binding()).notify(key))
+
+    async def notifications(self) -> AsyncGenerator[str | None, None]:
+        async with contextlib.aclosing((await self._binding()).notifications()) as told:
+            async for key in told:
+                yield key
 
 
 class PlainAsyncBinding:

@@ -11,7 +11,8 @@ import base64
 import os
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -219,6 +220,14 @@ class _EncryptedAsyncBinding:
 
     async def lease_remaining(self, name: str) -> float:
         return float(await settle(self._inner.lease_remaining(name)))
+
+    async def notify(self, key: str) -> None:
+        await settle(self._inner.notify(key))
+
+    async def notifications(self) -> AsyncGenerator[str | None, None]:
+        async with aclosing(self._inner.notifications()) as told:
+            async for key in told:
+                yield key
 
     async def outdated(self, keys: Sequence[str]) -> list[str]:
         """Return the keys whose values another key than the first one has encrypted, in one trip."""

@@ -213,4 +213,5 @@ def _common(old: Capabilities, new: Capabilities) -> Capabilities:
         relaxed=old.relaxed and new.relaxed,
         loops=old.loops and new.loops,
         nonblocking=False,
+        notifications=False,  # those who have one of the two storages alone are told by that one
     )

@@ -35,9 +35,10 @@ from webex.storage.postgres_connections import (
     Pool,
 )
 from webex.storage.postgres_errors import Place
+from webex.storage.postgres_notifications import Listener, PostgresAsyncBinding, channel_of
 from webex.storage.postgres_statements import LONGEST, PostgresStatements, Texts, unescaped
 from webex.storage.server_facts import ServerFacts
-from webex.storage.sql_binding import SQLAsyncBinding, blocking_sleep, event_loop_sleep
+from webex.storage.sql_binding import blocking_sleep, event_loop_sleep
 
 if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool, ConnectionPool
@@ -65,6 +66,9 @@ class PostgresStorage:
     and before that every call raises `StorageError`.
 
     A write returns when the server has it on disk. With `durable=False` it may be lost when the server crashes.
+
+    `direct` is the URL of the server itself, for an app that reaches it through a pooler or its own pools: there one
+    connection for each event loop that waits for notifications is made. From a URL it is the same one by default.
     """
 
     capabilities: Capabilities = Capabilities(
@@ -76,6 +80,7 @@ class PostgresStorage:
         shared=True,
         bulk=True,
         relaxed=True,
+        notifications=True,
     )
 
     def __init__(
@@ -87,6 +92,7 @@ class PostgresStorage:
         migrate: bool = True,
         pool_size: int = 10,
         busy_timeout: float = 10.0,
+        direct: str | None = None,
     ) -> None:
         check_duration(busy_timeout, "busy_timeout")
         if isinstance(pool_size, bool) or not isinstance(pool_size, int) or pool_size < 1:
@@ -99,10 +105,14 @@ class PostgresStorage:
         self._writes = itertools.count(1)
         self._migrates = migrate
         self._migrated_in = 0  # the process that saw the tables at their newest version
-        self._arguments = (source, async_pool, schema, migrate, pool_size, busy_timeout)
+        self._arguments = (source, async_pool, schema, migrate, pool_size, busy_timeout, direct)
         self._sync_pool: PerProcess[Pool] | None = None
         self._async_pool: PerLoop[Pool] | None = None
         blocking, asynchronous = self._sources(source, async_pool, pool_size, busy_timeout)
+        listened = source if direct is None and isinstance(source, str) else direct
+        address, parameters = (None, None) if listened is None else _parsed(listened)
+        place = self.place if parameters is None else Place(parameters)
+        self._listener = Listener(address, place, direct=direct is not None)
         self._blocking = Database(blocking, self.place, blocking_sleep) if blocking else None
         self._async = Database(asynchronous, self.place, event_loop_sleep) if asynchronous else None
         self.asynchronous: bool = blocking is None
@@ -120,9 +130,18 @@ class PostgresStorage:
         assert self._async is not None
         return self._async_binding(self._async, namespace, blocking=False)
 
-    def _async_binding(self, database: Database, namespace: str, *, blocking: bool) -> SQLAsyncBinding:
+    def _async_binding(self, database: Database, namespace: str, *, blocking: bool) -> PostgresAsyncBinding:
         statements = PostgresStatements(database, self._texts, namespace, prepare=self._prepare)
-        return SQLAsyncBinding(statements, namespace, writes=self._writes, longest=LONGEST, blocking=blocking)
+        return PostgresAsyncBinding(
+            statements,
+            namespace,
+            database=database,
+            listener=self._listener,
+            channel=channel_of(self.schema, namespace),
+            writes=self._writes,
+            longest=LONGEST,
+            blocking=blocking,
+        )
 
     def migrate(self) -> int:
         """Create the tables, or bring them to the newest version; return how many steps that took.
@@ -299,8 +318,20 @@ def _same(source: Any) -> Callable[[], Any]:
 
 
 def _again(
-    source: str, async_pool: None, schema: str, migrate: bool, pool_size: int, busy_timeout: float
+    source: str,
+    async_pool: None,
+    schema: str,
+    migrate: bool,
+    pool_size: int,
+    busy_timeout: float,
+    direct: str | None = None,
 ) -> PostgresStorage:
     return PostgresStorage(
-        source, async_pool=async_pool, schema=schema, migrate=migrate, pool_size=pool_size, busy_timeout=busy_timeout
+        source,
+        async_pool=async_pool,
+        schema=schema,
+        migrate=migrate,
+        pool_size=pool_size,
+        busy_timeout=busy_timeout,
+        direct=direct,
     )

@@ -17,6 +17,13 @@ in a worker thread:
 - `storage.bind_nonwaiting(namespace)`: a binding that raises `BusyError` where the one of `bind` would wait for its
   turn, so that the wait is the caller's, through its runtime. Its `keys` are sorted, so that a listing can go on.
 
+A binding of a storage that claims `notifications` has `notify(key)`, which tells the other processes that something
+changed under a key, and in event-loop style `notifications()`, which they wait with: an asynchronous generator that
+yields None when listening has begun (also when it has begun anew), and then each key that is told. It raises
+`StorageError` when its connection is lost, `NoNotificationsError` where the storage is reached in a way that carries
+none, and closing it leaves nothing open. Nothing is kept: who does not listen misses it, so it only saves waiting for
+the next look.
+
 An adapter serves both styles without threads when it has `bind_async(namespace)` beside `bind(namespace)`: the first
 gives a binding of `async def` methods, the second one of plain methods. A class that has `capabilities` and a bool
 `asynchronous` (whether the methods of `bind` are `async def`) is used as it is; any other is adapted (`adapt.py`).
@@ -40,6 +47,10 @@ class BusyError(StorageError):
     """Another holder's turn: ask again in a moment. Only bindings of `bind_nonwaiting` raise it."""
 
 
+class NoNotificationsError(StorageError):
+    """The storage, as it is reached here, tells nothing of changes: look again from time to time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an adapter can do beyond the four plain calls. Truthful: the conformance suite tries each."""
@@ -54,6 +65,7 @@ class Capabilities:
     bulk: bool = False  # get_many(keys)
     relaxed: bool = False  # put, put_if_version, delete, delete_if_version take durable=False
     loops: bool = False  # one adapter object with async def methods serves several event loops and forked children
+    notifications: bool = False  # notify(key); in event-loop style also notifications()
 
 
 class Versioned(NamedTuple):

@@ -89,6 +89,7 @@ class RedisStorage:
             bulk=True,
             relaxed=True,
             loops=isinstance(server, str),
+            notifications=not (is_cluster(server) or is_cluster(async_client)),
         )
         self._layout = Layout(prefix, buckets)
         self._confirmation = Confirmation(wait_replicas, wait_timeout)
@@ -198,7 +199,10 @@ class RedisStorage:
             blocking=True,
         )
         self._event_loop = self._server(
-            address.shown, PerLoop(lambda: Opened(make(asynchronous=True)), close, discard_client), blocking=False
+            address.shown,
+            PerLoop(lambda: Opened(make(asynchronous=True)), close, discard_client),
+            blocking=False,
+            open_listener=lambda: make(asynchronous=True),
         )
 
     def _from_clients(self, given: Any, async_client: Any) -> None:
@@ -216,7 +220,14 @@ class RedisStorage:
         if True in clients:
             self._event_loop = self._server(shown_client(clients[True]), Opened(clients[True]), blocking=False)
 
-    def _server(self, shown: str, kept: PerLoop[Opened] | PerProcess[Opened] | Opened, *, blocking: bool) -> Server:
+    def _server(
+        self,
+        shown: str,
+        kept: PerLoop[Opened] | PerProcess[Opened] | Opened,
+        *,
+        blocking: bool,
+        open_listener: Callable[[], Any] | None = None,
+    ) -> Server:
         return Server(
             shown,
             kept,
@@ -224,6 +235,7 @@ class RedisStorage:
             layout_key=f"{self._layout.prefix}:layout",
             timeout=self._settings["timeout"],
             blocking=blocking,
+            open_listener=open_listener,
         )
 
     def _bind_async(self, namespace: str) -> Binding:

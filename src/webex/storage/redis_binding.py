@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import zlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -63,6 +64,7 @@ class RedisAsyncBinding:
         self._namespace = namespace
         self._escaped = namespace.replace("%", "%25").replace(":", "%3A")
         self._blocking = blocking
+        self._channel = f"{layout.prefix}:told:{self._escaped}"
 
     async def get(self, key: str) -> Json:
         return (await self.get_versioned(key)).value
@@ -161,6 +163,15 @@ class RedisAsyncBinding:
         """Put a value into the index, or take a key without a value out of it; whether there was something to do."""
         keys = [self._layout.key("v", bucket, self._escaped, key), *self._index_keys(bucket)]
         return bool(int(await self._server.script(scripts.REPAIR, keys, [key, self._escaped])))
+
+    async def notify(self, key: str) -> None:
+        check_text(key, "key")
+        await self._server.command("PUBLISH", self._channel, key, again=True)
+
+    async def notifications(self) -> AsyncGenerator[str | None, None]:
+        async with aclosing(self._server.listen(self._channel)) as told:
+            async for key in told:
+                yield key
 
     async def renewed(self, lease: RedisLease, ttl: float) -> bool:
         check_duration(ttl, "ttl")

@@ -10,14 +10,17 @@ import asyncio
 import inspect
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from webex.errors import ConfigurationError, StorageError
 from webex.extras import needed_by
+from webex.storage.cancellation import heeding_cancellation
 from webex.storage.per_loop import PerLoop, PerProcess
+from webex.storage.redis_notifications import subscribed
 from webex.storage.redis_scripts import Script
 from webex.storage.wrappers import settle
 
@@ -230,8 +233,10 @@ class Server:
         layout_key: str,
         timeout: float,
         blocking: bool,
+        open_listener: Callable[[], Any] | None = None,
     ) -> None:
         self.shown = shown
+        self._open_listener = open_listener  # a client beside the kept one; without, the kept one listens too
         self._timeout, self._blocking = timeout, blocking
         self._kept = kept
         self._layout, self._layout_key = layout, layout_key
@@ -275,6 +280,20 @@ class Server:
                 yield name.decode() if isinstance(name, bytes) else name
         except Exception as error:
             raise self._typed(error) from _harmless(error)
+
+    async def listen(self, channel: str) -> AsyncGenerator[str | None, None]:
+        """Give what is published on a channel, and None when listening has begun; the connection is closed then."""
+        kept = (await self._opened()).client
+        own = self._open_listener() if self._open_listener is not None else None
+        try:
+            async with aclosing(subscribed(own or kept, channel, self._timeout)) as messages:
+                async for message in messages:
+                    yield None if message is None else _text(message)
+        except Exception as error:
+            raise self._typed(error) from _harmless(error)
+        finally:
+            if own is not None:
+                await close_client(own)
 
     async def time(self) -> tuple[int, int]:
         """Return the server's time: seconds since the epoch, and microseconds."""
@@ -344,7 +363,8 @@ class Server:
         give_up: float | None = None
         while True:
             try:
-                return await settle(send())
+                work = settle(send())
+                return await (work if self._blocking else heeding_cancellation(work))
             except Exception as error:
                 if refusals and _is_kind(error, "ResponseError"):
                     return error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from webex.errors import MissingKeyError, StorageError
@@ -169,3 +170,14 @@ class PrefixedAsyncBinding:
 
     async def lease_remaining(self, name: str) -> float:
         return float(await settle(self._inner.lease_remaining(self._prefix + name)))
+
+    async def notify(self, key: str) -> None:
+        await settle(self._inner.notify(self._prefix + key))
+
+    async def notifications(self) -> AsyncGenerator[str | None, None]:
+        async with aclosing(self._inner.notifications()) as told:
+            async for key in told:
+                if key is None:
+                    yield None
+                elif key.startswith(self._prefix):
+                    yield key[len(self._prefix) :]

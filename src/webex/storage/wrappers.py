@@ -111,6 +111,10 @@ class BlockingWrapper:
     def lease_remaining(self, name: str) -> float:
         return drive(self._binding.lease_remaining(name))
 
+    def notify(self, key: str) -> None:
+        binding: Any = self._binding  # it has this where the storage claims notifications
+        drive(binding.notify(key))
+
 
 class WrappedLease:
     """A lease of the wrapped storage under the name that the caller gave."""

@@ -98,3 +98,19 @@ def test_connections_of_closed_loops_do_not_accumulate(server: RedisServer) -> N
     with redis.Redis(port=server.port) as client:
         others = [one for one in client.client_list() if one["id"] != str(client.client_id())]
     assert others == []
+
+
+def test_cancelled_call_ends_as_cancelled(redis_url: str, prefix: str) -> None:
+    async def main() -> None:
+        async with RedisStorage(redis_url, prefix=prefix) as storage:
+            binding = storage.bind_async("n")
+            await binding.put("key", 1)
+            for steps in range(40):
+                call = asyncio.ensure_future(binding.get("key"))
+                for _ in range(steps % 20):
+                    await asyncio.sleep(0)
+                cancelled = call.cancel()  # False when it has ended already
+                await asyncio.wait({call})
+                assert call.cancelled() == cancelled
+
+    asyncio.run(main())

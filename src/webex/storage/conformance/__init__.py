@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 from webex.runtime import drive
-from webex.storage.conformance import full, leases, plain, resilience, shared  # noqa: F401  # they fill the list
+from webex.storage.conformance import full, leases, notifications, plain, resilience, shared  # noqa: F401  # they fill the list
 from webex.storage.conformance.behaviours import BEHAVIOURS, Behaviour
 from webex.storage.conformance.harness import BrokenError, Harness
 from webex.storage.wrappers import settle
