@@ -13,6 +13,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 import psycopg
+import psycopg.sql
 
 from webex.errors import StorageError
 from webex.storage.codec import check_text
@@ -51,7 +52,7 @@ class Listener:
         try:
             if not self._direct and await _session_of(connection) != connection.info.backend_pid:
                 raise self._none("through a pooler")
-            await connection.execute(f"LISTEN {channel}")
+            await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
             yield None
             while True:
                 async with aclosing(connection.notifies(timeout=quiet)) as found:
