@@ -20,7 +20,6 @@ from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
-from webex.api.cards import attachment
 from webex.errors import ConfigurationError
 
 __all__ = [
@@ -353,6 +352,8 @@ class Card:
         double = next((name for name in names if names.count(name) > 1), None)
         if double is not None:
             raise ConfigurationError(f"Two inputs of the card have the id {double!r}: only one would arrive.")
+        from webex.api.cards import attachment  # loaded once there is a card
+
         attachment(self.render(lambda action: {"_w": "x" * 200}))
 
     def render(self, sign: Sign | None = None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ LOADS: dict[str, set[str]] = {
     "from webex import Config": set(),
     "from webex import WebexError": set(),
     "from webex.webhooks import verify": {"msgspec", "webex.http"},  # typed events
-    "from webex.bots import Bot, Button, Context, Dialog, Form, Router": {"msgspec"},  # forms and dialogs are structs
+    "from webex.bots import Bot, Button, Card, Context, Dialog, Form, Router": {"msgspec"},  # most are structs
 }
 BOTS = {"bot", "breaker", "buttons", "commands", "context", "converters", "dialogs", "forms", "middlewares", "router",
         "state", "words"}  # fmt: skip
@@ -30,10 +30,12 @@ def test_entry_loads_nothing_heavy(statement: str) -> None:
 
 
 def test_bots_load_their_handlers_and_msgspec_more_than_a_client() -> None:
-    more = _loaded_by("from webex.bots import Bot, Button, Context, Dialog, Form, Router")
+    more = _loaded_by("from webex.bots import Bot, Button, Card, Context, Dialog, Form, Router")
     more -= _loaded_by("from webex import AsyncWebex")
     ours = {name for name in more if name.startswith("webex")}
-    assert ours == {"webex.bots", "webex.ids", "webex.runtime.functions"} | {f"webex.bots.{name}" for name in BOTS}
+    assert ours == {"webex.bots", "webex.cards", "webex.ids", "webex.runtime.functions"} | {
+        f"webex.bots.{name}" for name in BOTS
+    }
     others = {name.partition(".")[0] for name in more} - {"webex", *sys.stdlib_module_names}
     assert others <= {"msgspec", "typing_extensions"}  # msgspec loads the second where it is installed
 

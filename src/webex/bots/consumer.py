@@ -62,7 +62,8 @@ class Consumer:
 
     async def _receive(self, lost: asyncio.Event, options: dict[str, Any]) -> None:
         bot = self._bot
-        events = bot.client.listen(bot.resources, **{"max_in_hand": self._max_in_hand, **options, "ack": "manual"})
+        given: Any = {"max_in_hand": self._max_in_hand, **options, "ack": "manual"}
+        events = bot.client.listen(bot.resources, **given)
         async with contextlib.AsyncExitStack() as stack:
             async with self._until_stopped():
                 await stack.enter_async_context(events)
