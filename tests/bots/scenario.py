@@ -118,6 +118,14 @@ def make_bot(**options: Any) -> Bot:
     async def joined(ctx: Context) -> str:
         return f"Hello, thanks for adding me, {ctx.person.display_name}"
 
+    @bot.left
+    async def left(ctx: Context) -> None:
+        await bot.say("bob@example.com", f"{ctx.person.display_name} has removed me")
+
+    @bot.command("attach")
+    async def attach(ctx: Context, name: str) -> None:
+        await ctx.reply(f"{len(ctx.files)} files", files=[(name, b"made by the bot")])
+
     @admin.command("secret", hidden=True)
     async def secret(ctx: Context) -> str:
         return "a secret"

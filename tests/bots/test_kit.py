@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import pytest
 
-from webex.bots import Bot, Button, Card, Context, allow
+from webex.bots import Bot, Button, Card, Context, allow, from_data
 from webex.bots.breaker import MOST
 from webex.cards import TextBlock
-from webex.ids import membership_id
+from webex.emulator.accounts import ALICE_ID
+from webex.ids import membership_id, public_id
+from webex.models import Message
+from webex.models.base import from_data as model_of
+from webex.realtime.event import Actor
 from webex.testing.bots import BotTest
 
 Next = Callable[[Context], Awaitable[Any]]
@@ -151,3 +157,36 @@ def test_silence_of_a_loop_ends_with_the_clock_of_the_test() -> None:
         t.advance(minutes=2)
         t.alice.says("ping")
         t.bot.replied("pong")
+
+
+def test_handled_messages_leave_nothing_in_memory() -> None:
+    bot, alice = Bot(), Actor(public_id("PEOPLE", ALICE_ID), "alice@example.com", "Alice Example")
+    numbers: list[int] = []
+
+    @bot.command("count")
+    async def count(ctx: Context, number: int) -> None:
+        numbers[:] = [number]
+
+    def objects(t: BotTest, first: int, last: int) -> int:
+        """Handle messages of these numbers in 50 rooms, all at once; return how many objects there are then."""
+
+        async def handle() -> None:
+            for start in range(first, last, 100):
+                happenings = [
+                    from_data("messages", "created", message(number), client=bot.client, actor=alice)
+                    for number in range(start, start + 100)
+                ]
+                assert set(await asyncio.gather(*map(bot.handle, happenings))) == {"handled"}
+
+        t.does(handle())
+        gc.collect()
+        return len(gc.get_objects())
+
+    def message(number: int) -> Message:
+        ids = {"id": f"message {number}", "roomId": f"room {number % 50}", "roomType": "direct", "personId": alice.id}
+        return model_of(Message, {**ids, "text": f"count {number}"})
+
+    with BotTest(bot) as t:
+        before = objects(t, 0, 500)
+        assert objects(t, 500, 2000) - before < 500  # one for each message would be 1,500
+    assert numbers[0] >= 1900

@@ -1,4 +1,4 @@
-"""One script, the same answers by socket, webhook and in process."""
+"""One script, the same answers by socket, webhook, fleet and in process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.bots.scenario import make_bot
+from webex.ids import membership_id
 from webex.testing.bots import BotTest, Door
 
 
@@ -35,6 +36,16 @@ def test_script_of_a_bot(t: BotTest) -> None:
     t.bot.replied("42")
     t.alice.says(f"greet <@personId:{t.bob.id}> good  morning", room=ops)
     t.bot.replied(match="good morning, Bob")
+    t.alice.says(f"deploy {t.mention} api", room=ops, mention=False)
+    t.bot.replied("Deploying **api** latest")
+    said = t.alice.says("deploy status", room=ops).said
+    assert said is not None
+    t.alice.edits(said, f"{t.mention} deploy web")
+    t.bot.replied("edited to deploy web")
+    t.alice.says("deploy status", room=ops, thread=said)
+    assert t.bot.replied("nothing").parent_id == said.id
+    t.alice.says("attach b.txt", room=ops, files=("a.txt", b"of Alice"))
+    assert len(t.bot.replied("1 files").files or ()) == 1
     t.alice.says("ticket 7")
     t.bot.replied("ticket 7")
     t.alice.says("deplyo web")
@@ -88,3 +99,6 @@ def test_script_of_a_bot(t: BotTest) -> None:
     t.bot.replied(match="too long")
     t.alice.presses("Soon", t.alice.says("approve", room=ops).card)
     t.bot.replied("approved 10")
+
+    t.does(t.alice.client.memberships.delete(membership_id(t.bot_id, ops)))
+    t.bot.replied("Alice Example has removed me")

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.webhooks.conftest import SECRET, posted
+from tests.webhooks.conftest import SECRET, posted, signed
+from tests.webhooks.test_mounts import served_by_wsgi
 from webex import AsyncWebex, Integration, Webex
 from webex.emulator import Cloud
 from webex.emulator.accounts import ADMIN_TOKEN, ALICE_TOKEN, BOB_TOKEN, CLIENT_ID, CLIENT_SECRET, REDIRECT_URIS
@@ -357,3 +358,36 @@ def test_a_check_that_another_worker_has_taken_over_ends(
     monkeypatch.setattr(AccessLease, "renew", lost)
     drive(hooks._keeper.check_if_due())
     assert sorted(hook.status for hook in webex_cloud.state.webhooks.values()) == ["active"] * 2 + ["inactive"] * 2
+
+
+def test_a_secret_is_rotated_under_traffic_and_no_delivery_is_refused(
+    webex_cloud: Cloud, alice: Webex, tmp_path: Path
+) -> None:
+    new, said, complete = "the new secret of the webhooks", 12, threading.Event()
+    arrived: set[str] = set()
+    storage = SQLiteStorage(tmp_path / "inbox.db")
+    hooks = WebhookReceiver(alice, secret=[new, SECRET], storage=storage)
+
+    @hooks.on("messages", "created")
+    def handle(event: Any) -> None:
+        arrived.add(event.key)
+        if len(arrived) == said:
+            complete.set()
+
+    with Webex(BOB_TOKEN, emulator_url=webex_cloud.url) as bob, served_by_wsgi(hooks.wsgi) as port:
+        url = f"http://127.0.0.1:{port}/hooks"
+        alice.webhooks.ensure(url, ["messages:created"], secret=SECRET)
+        for number in range(said):
+            bob.messages.create(to_person_email="alice@example.com", text=str(number))
+            if number == said // 2:
+                rotated = alice.webhooks.ensure(url, ["messages:created"], secret=[new, SECRET])
+                assert rotated.of("updated") == ["messages:created"]
+        assert complete.wait(30)
+        webex_cloud.settle(timeout=30)
+    hooks.close()
+    storage.close()
+    attempts = list(webex_cloud.delivery.attempts)
+    assert {attempt.status for attempt in attempts} == {200}
+    given = {attempt.body: attempt.headers["X-Spark-Signature"] for attempt in attempts}
+    for secret in (new, SECRET):
+        assert any(signed(body, secret)[1]["X-Spark-Signature"] == signature for body, signature in given.items())
