@@ -274,6 +274,13 @@ def test_errors_of_a_user_name_the_user() -> None:
         assert "'bob'" in str(error)
 
 
+def test_errors_of_a_client_without_users_name_no_user() -> None:
+    assert str(not_signed_in("@")).startswith("The client has no token")
+    told = str(reauthorization_required("@", "no_refresh_token"))
+    assert "there is no refresh token. Give it a new one" in told
+    assert "'@'" not in told
+
+
 def test_scopes_are_compared_as_sets() -> None:
     assert split(["b a", "c"]) == ["b", "a", "c"]
     assert split(None) == []

@@ -157,11 +157,13 @@ def test_buttons_have_one_name_whichever_way_their_module_is_run(tmp_path: Path,
     [
         (["nothing:bot"], "There is no module 'nothing'"),
         (["bot:other"], "bot has no bot 'other'. It has bot."),
+        (["bot.py"], "'bot.py' is a file; name the module: webex bot run bot:bot"),
     ],
-    ids=["module", "name"],
+    ids=["module", "name", "file"],
 )
 def test_wrong_usage_is_explained(project: Path, arguments: list[str], words: str) -> None:
     ended = run("bot", "run", "--port", "0", *arguments, folder=project)
     assert ended.returncode == 1
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert "emulator" not in ended.stderr, "one was started for nothing"

@@ -214,6 +214,7 @@ def stores_of(worker: MigratingStorage) -> int:
         (["chekc", "--storage", "x"], "did you mean 'check'?"),
         (["copy", "a.db", "b.db"], "There is no file 'a.db'"),
         (["copy", "a.db", "b.db", "--flip", "--dry-run"], "--dry-run or --flip"),
+        (["check", "--storage", "sqlite+pysqlite:////no/such/folder/a.db"], "unable to open database file"),
         (["stats", "--storage", f"{STORAGES}:plain"], "can't list its namespaces"),
         (["check", "--storage", "nonsense+driver://x"], "SQLAlchemy"),
         (["check", "--storage", "nonsense://x"], "No storage has addresses"),

@@ -87,6 +87,10 @@ def test_list_accepts_filters(users: None, filters: list[str], found: list[str])
     assert listed(*filters) == found
 
 
+def test_list_for_a_wrong_app_names_the_one_that_is_there(users: None) -> None:
+    assert "No users of the app 'other'. The storage has users of '" in run("list", "--client-id", "other").output
+
+
 def test_list_reports_further_entries(users: None) -> None:
     assert "There are more" in run("list", "--limit", "2").output
     assert json.loads(run("list", "--limit", "2", "--json").output)["more"] is True

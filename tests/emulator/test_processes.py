@@ -58,6 +58,16 @@ def in_background(*arguments: str) -> Iterator[str]:
         webex("emulator", "stop", "--url", url)
 
 
+@pytest.mark.prints_secrets("env is there to print them")
+def test_env_prints_the_variables_of_one_that_runs() -> None:
+    with Emulator() as cloud:
+        assert exports(webex("emulator", "env", "--url", cloud.url).stdout)["WEBEX_BOT_TOKEN"] == BOT_TOKEN
+        assert webex("emulator", "env", WEBEX_EMULATOR_URL=cloud.url).returncode == 0
+    missing = webex("emulator", "env", "--url", cloud.url)
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert "There is no emulator at" in missing.stderr
+
+
 @pytest.mark.prints_secrets("--env is there to print them")
 def test_background_returns_when_ready_and_stop_ends_it() -> None:
     with in_background() as url:

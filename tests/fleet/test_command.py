@@ -143,6 +143,29 @@ def test_wrong_names_are_told(app: Path, monkeypatch: pytest.MonkeyPatch, target
     assert message in done.output
 
 
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("from webex import AsyncIntegration\nAsyncIntegration()", "client_id is not set"),
+        ("import no_such_package", "app can't be imported: No module named 'no_such_package'"),
+    ],
+    ids=["setting", "package"],
+)
+def test_what_an_app_lacks_is_told_without_a_traceback(tmp_path: Path, code: str, message: str) -> None:
+    (tmp_path / "app.py").write_text(code)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WEBEX_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "webex", "fleet", "status", "app:fleet"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {message}")
+
+
 def test_status_is_a_table_for_people(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(app)
     monkeypatch.setattr(sys, "path", [str(app), *sys.path])

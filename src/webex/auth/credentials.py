@@ -14,6 +14,7 @@ from webex.auth.scopes import sort_scope, split
 from webex.auth.service_apps import service_app_key
 from webex.auth.sessions import Sessions
 from webex.auth.sources import UserTokens
+from webex.auth.store import STANDALONE_KEY
 from webex.auth.tokens import TokenSet, normalise_token
 from webex.auth.users import UserFilter, keys
 from webex.errors import ConfigurationError, LoginError, NotSignedInError, oauth_error_class
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from webex.http.types import TokenSource
     from webex.runtime.protocol import Runtime
     from webex.storage.access import StorageAccess
-
-STANDALONE_KEY = "@"  # under which a stand-alone client keeps its person, as the Node SDK does
 
 
 class Credentials:

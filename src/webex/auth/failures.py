@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from webex.auth.store import STANDALONE_KEY
 from webex.errors import NotSignedInError, ReauthorizationRequiredError
 
 _REASONS: Final = {
@@ -17,6 +18,10 @@ _REASONS: Final = {
 
 def not_signed_in(key: str) -> NotSignedInError:
     """Return the error for a user without a stored record."""
+    if key == STANDALONE_KEY:
+        return NotSignedInError(
+            "The client has no token, and none is stored for it: pass one, or set WEBEX_ACCESS_TOKEN.", user_key=key
+        )
     return NotSignedInError(
         f"No user is signed in under the key {key!r}: sign the user in (begin_login, finish_login).", user_key=key
     )
@@ -24,6 +29,12 @@ def not_signed_in(key: str) -> NotSignedInError:
 
 def reauthorization_required(key: str, reason: str) -> ReauthorizationRequiredError:
     """Return the error for a user whose tokens can't be refreshed any more."""
-    return ReauthorizationRequiredError(
-        f"User {key!r} has to sign in again: {_REASONS.get(reason, reason)}.", reason=reason, user_key=key
-    )
+    told = _REASONS.get(reason, reason)
+    if key == STANDALONE_KEY:  # of a script or a bot: no user signs in there
+        text = (
+            f"The client's token is of no use any more: {told}. Give it a new one "
+            "(WEBEX_ACCESS_TOKEN; for a bot WEBEX_BOT_TOKEN)."
+        )
+    else:
+        text = f"User {key!r} has to sign in again: {told}."
+    return ReauthorizationRequiredError(text, reason=reason, user_key=key)

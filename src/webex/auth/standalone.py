@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from webex.auth.callbacks import CallbackTokens
-from webex.auth.credentials import STANDALONE_KEY
 from webex.auth.sources import NoToken, StaticToken, UserTokens
+from webex.auth.store import STANDALONE_KEY
 from webex.auth.tokens import normalise_token
 
 if TYPE_CHECKING:

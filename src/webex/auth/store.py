@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from webex.storage.access import AccessLease, StorageAccess
 
 NAMESPACE: Final = "credentials"
+STANDALONE_KEY: Final = "@"  # under which a stand-alone client keeps its person, as the Node SDK does
 
 
 class UnreadableRecordError(StorageError):

@@ -10,11 +10,12 @@ import time
 from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from webex.importing import NoSuchNameError, import_named
+from webex.cli.loading import load_object
+from webex.cli.suggestions import ReportingGroup
 
 if TYPE_CHECKING:
     from webex.bots import Bot
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _DEFAULT: Final = "bot:bot"
 _TOKENS: Final = ("WEBEX_BOT_TOKEN", "WEBEX_ACCESS_TOKEN")
 _YES: Final = 42  # how a process ends that found a token
+_NO_BOT: Final = 43  # and one that found no bot
 _LOOK: Final = 0.5  # seconds between two looks at the files, with --reload
 # File of the project → where it is kept. Their suffix keeps other tools from taking them for ours.
 _FILES: Final = {
@@ -34,7 +36,7 @@ _FILES: Final = {
 }
 
 
-@click.group("bot")
+@click.group("bot", cls=ReportingGroup)
 def command() -> None:
     """Make a bot, and run it."""
 
@@ -66,7 +68,7 @@ def run(target: str, *, reloads: bool, port: int, log_level: str) -> None:
     write to the bot there.
     """
     with ExitStack() as stack:
-        if not any(os.environ.get(name) for name in _TOKENS) and not _has_token(target):
+        if not any(os.environ.get(name) for name in _TOKENS) and not _has_token(target, may_be_corrected=reloads):
             _start_emulator(stack, port)
         if reloads:
             _reload(target, log_level)
@@ -83,28 +85,23 @@ def load(target: str) -> Bot:
     """Import a bot; a click error says what is missing."""
     from webex.bots import Bot
 
-    module_name, _, name = target.partition(":")
-    name = name or "bot"
-    try:
-        found: Any = import_named(f"{module_name}:{name}")
-    except NoSuchNameError as error:
-        if error.module is None:
-            raise click.ClickException(
-                f"There is no module {module_name!r} in {Path.cwd()}. Name the bot: webex bot run MODULE:NAME. "
-                "A first one is made by: webex bot new DIR"
-            ) from None
-        found = None
-    if not isinstance(found, Bot):
-        bots = [each for each, value in vars(sys.modules[module_name]).items() if isinstance(value, Bot)]
-        hint = f" It has {', '.join(bots)}." if bots else ""
-        raise click.ClickException(f"{module_name} has no bot {name!r}.{hint}")
-    return found
+    more = "A first one is made by: webex bot new DIR"
+    return load_object(target, Bot, default="bot", command="webex bot run", more=more)
 
 
-def _has_token(target: str) -> bool:
-    """Return whether the code of a bot gives it a token; asked in a process of its own, for it is imported later."""
-    code = f"import sys; from webex.cli.bot import load; sys.exit({_YES} if load(sys.argv[1]).has_token else 0)"
-    asked = subprocess.run([sys.executable, "-c", code, target], capture_output=True, check=False)  # noqa: S603  # this program itself
+def _has_token(target: str, *, may_be_corrected: bool) -> bool:
+    """Return whether the code of a bot gives it a token; asked in a process of its own, for it is imported later.
+
+    A click error says that there is no such bot, unless it `may_be_corrected`: no emulator is started for it.
+    """
+    code = (
+        "import sys, click; from webex.cli.bot import load\n"
+        f"try: sys.exit({_YES} if load(sys.argv[1]).has_token else 0)\n"
+        f"except click.ClickException as error: print(error.message, file=sys.stderr); sys.exit({_NO_BOT})"
+    )
+    asked = subprocess.run([sys.executable, "-c", code, target], capture_output=True, text=True, check=False)  # noqa: S603  # this program itself
+    if asked.returncode == _NO_BOT and not may_be_corrected:
+        raise click.ClickException(asked.stderr.strip().rpartition("\n")[2])
     return asked.returncode == _YES
 
 

@@ -63,6 +63,10 @@ def command(
     stored = user is not None and not any(each.check == "storage" for each in report.problems)
     if offline:
         report.note("services", "The cloud was not asked (--offline).")
+        if user is not None:
+            report.note(
+                "token", "The user's token was not examined (--offline).", "What is known of it: webex tokens show KEY"
+            )
     elif config is not None:
         wanted = Wanted(user if stored else None, uses, webhook_url, timeout)
         try:

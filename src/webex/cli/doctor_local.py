@@ -21,6 +21,7 @@ from webex.config.model import VARIABLES
 from webex.config.spelling import SYNONYMS
 from webex.errors import ConfigurationError, WebexError
 from webex.extras import EXTRAS
+from webex.storage.reserved import MovedError
 from webex.version import __version__
 
 __all__ = ["examine_configuration", "examine_storage", "examine_versions"]
@@ -45,6 +46,7 @@ _CORE: Final = ("aiohttp", "urllib3", "msgspec", "cryptography", "joserfc", "web
 _DISTRIBUTIONS: Final = {
     "PIL": "pillow",
     "key_value": "py-key-value-aio",
+    "nats": "nats-py",
     "opentelemetry": "opentelemetry-api",
     "python_multipart": "python-multipart",
 }
@@ -175,6 +177,9 @@ def examine_storage(report: Report, address: str | None) -> None:
             _examine_server(report, access.storage)
     except (click.ClickException, WebexError, ImportError) as error:
         what = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        if isinstance(error, MovedError):
+            report.problem("storage", what, "Name the storage that the values were moved to.")
+            return
         report.problem(
             "storage",
             what,

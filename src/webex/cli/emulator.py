@@ -45,7 +45,7 @@ class EmulatorGroup(click.Group):
 
 
 @click.group(
-    "emulator", cls=EmulatorGroup, invoke_without_command=True, subcommand_metavar="[console | stop | -- COMMAND]"
+    "emulator", cls=EmulatorGroup, invoke_without_command=True, subcommand_metavar="[console | env | stop | -- COMMAND]"
 )
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8800, show_default=True, help="0 takes a free one, as does --."
@@ -72,6 +72,7 @@ def command(ctx: click.Context, /, *, exports: bool, background: bool, announce:
     \b
       webex emulator                                   serve in this terminal
       eval "$(webex emulator --background --env)"      serve in the background, and set its variables here
+      eval "$(webex emulator env)"                     set the variables of one that runs in another shell
       webex emulator console                           print the address of its console, for one browser
       webex emulator stop                              end it
       webex emulator -- python app.py                  run a command with the variables set, and end with it
@@ -111,6 +112,16 @@ def console(*, port: int | None, url: str | None) -> None:
     from webex.cli.emulator_processes import console_url
 
     click.echo(console_url(_address(port, url)))
+
+
+@command.command("env")
+@click.option("--port", type=click.IntRange(1, 65535), help="Default: that of WEBEX_EMULATOR_URL, else 8800.")
+@click.option("--url", help="Where it is, in place of --port.")
+def env(*, port: int | None, url: str | None) -> None:
+    """Print the variables of an emulator that runs, as shell exports."""
+    from webex.cli.emulator_processes import variables
+
+    _write(_exports(variables(_address(port, url))))
 
 
 def _address(port: int | None, url: str | None) -> str | None:
@@ -166,7 +177,10 @@ def _serve(
         )
         cloud = emulator.start()
     except PortInUseError as error:
-        raise click.ClickException(f"{error.strerror} If an emulator is there: webex emulator stop.") from None
+        raise click.ClickException(
+            f"{error.strerror} If an emulator is there: webex emulator env prints its variables, webex emulator stop "
+            "ends it."
+        ) from None
     except (ValueError, OSError, MissingExtraError) as error:
         raise click.ClickException(str(error)) from None
     try:
@@ -221,7 +235,7 @@ def _greeting(url: str, tls_url: str | None, ca_file: str | None, console_url: s
         "",
         f"Its console, for one browser: {console_url}",
         "People: alice@, bob@, admin@ and compliance@example.com; a bot and an integration are registered.",
-        "`webex emulator --env` prints their tokens as shell exports. Press Ctrl+C to stop.",
+        f'In another shell, eval "$(webex emulator env{_which(url)})" sets their tokens. Press Ctrl+C to stop.',
     ]
     return "\n".join(lines) + "\n"
 
@@ -231,8 +245,13 @@ def _background_greeting(cloud: dict[str, Any]) -> str:
         f"A Webex cloud is at {cloud['tls_url'] or cloud['url']} (process {cloud['pid']}); "
         f"`webex emulator stop --url {cloud['url']}` ends it.\n"
         f"Its console, for one browser: {cloud['console_url']}\n"
-        'Its variables: eval "$(webex emulator --background --env)" starts it and sets them.\n'
+        f'Its variables: eval "$(webex emulator env{_which(cloud["url"])})"\n'
     )
+
+
+def _which(url: str) -> str:
+    """Return the option that names this emulator, where it is not the one that is found without."""
+    return "" if url == "http://127.0.0.1:8800" else f" --url {url}"
 
 
 def _write(text: str) -> None:

@@ -9,18 +9,19 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from webex.emulator import Cloud, EmulatorClient
 
 _FORWARDED: Final = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGINT", "SIGQUIT")
 _FROM_KEYBOARD: Final = ("SIGINT", "SIGQUIT")  # a terminal sends them to the command itself
 _ENDS_WITHIN: Final = 10.0
+T = TypeVar("T")
 
 
 def start_in_background(arguments: list[str]) -> dict[str, Any]:
@@ -48,10 +49,19 @@ def start_in_background(arguments: list[str]) -> dict[str, Any]:
 
 def console_url(url: str | None) -> str:
     """Ask the emulator at this URL for the address of its console."""
+    return _asked(url, lambda client: client.console_url)
+
+
+def variables(url: str | None) -> dict[str, str]:
+    """Ask the emulator at this URL for its variables."""
+    return _asked(url, lambda client: client.env)
+
+
+def _asked(url: str | None, question: Callable[[EmulatorClient], T]) -> T:
     from webex.emulator import EmulatorError
 
     try:
-        return _client(url).console_url
+        return question(_client(url))
     except (EmulatorError, ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import json
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+from webex.cli.loading import load_object
+from webex.cli.suggestions import ReportingGroup
 
 if TYPE_CHECKING:
     from webex.fleet import Fleet, FleetStatus
@@ -25,7 +26,7 @@ _LOOK: Final = 0.1
 _MORE_THAN_GRACE: Final = 10.0  # seconds
 
 
-@click.group("fleet")
+@click.group("fleet", cls=ReportingGroup)
 def command() -> None:
     """Run the workers of a fleet, and see what they do."""
 
@@ -51,14 +52,9 @@ def run(target: str, *, workers: int, probes: str | None, log_level: str) -> Non
         fleet = load(target)  # so that a mistake is told once
         sys.exit(supervise(target, workers, probes=(host, port), log_level=log_level, grace=fleet.grace))
     from webex import configure_logging
-    from webex.errors import WebexError
 
     configure_logging(log_level)
-    fleet = load(target)
-    try:
-        asyncio.run(_run(fleet, host, port))
-    except WebexError as error:
-        raise click.ClickException(str(error)) from None
+    asyncio.run(_run(load(target), host, port))
 
 
 @command.command("status")
@@ -66,7 +62,7 @@ def run(target: str, *, workers: int, probes: str | None, log_level: str) -> Non
 @click.option("--json", "as_json", is_flag=True, help="For other programs.")
 def status(target: str, *, as_json: bool) -> None:
     """Say who holds what, and how it goes. Exit code 1 when a shard is held by no worker."""
-    fleet = load(target)
+    fleet = load(target, "status")
     found = asyncio.run(_status(fleet))
     if as_json:
         click.echo(json.dumps(found.to_dict()))
@@ -75,26 +71,11 @@ def status(target: str, *, as_json: bool) -> None:
     sys.exit(0 if found.is_whole or fleet.mode == "all" else 1)
 
 
-def load(target: str) -> Fleet:
+def load(target: str, command: str = "run") -> Fleet:
     """Import a fleet; a click error says what is missing."""
     from webex.fleet import Fleet
 
-    module_name, _, name = target.partition(":")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name:
-            raise
-        raise click.ClickException(
-            f"There is no module {module_name!r} in {Path.cwd()}. Name the fleet: webex fleet run MODULE:NAME."
-        ) from None
-    found: Any = getattr(module, name or "fleet", None)
-    if not isinstance(found, Fleet):
-        fleets = [each for each, value in vars(module).items() if isinstance(value, Fleet)]
-        hint = f" It has {', '.join(fleets)}." if fleets else ""
-        raise click.ClickException(f"{module_name} has no fleet {name or 'fleet'!r}.{hint}")
-    return found
+    return load_object(target, Fleet, default="fleet", command=f"webex fleet {command}")
 
 
 def show(found: FleetStatus) -> None:

@@ -39,19 +39,20 @@ def check(address: str | None, as_json: bool) -> None:
     with opened(address) as access:
         steps, found = tried(access)
         facts = server_facts(access.storage)
-        problems = [each.what for each in (*found, *(server_problems(facts) if facts is not None else ()))]
+        problems = [*found, *(server_problems(facts) if facts is not None else ())]
         can = capabilities_of(access)
         data = {
             "storage": repr(access.storage),
             "capabilities": can,
             "milliseconds": {name: round(value * 1000, 2) for name, value in steps.items()},
-            "problems": problems,
+            "problems": [what for what, _ in problems],
+            "remedies": [remedy for _, remedy in problems],
         }
         lines = [
             f"{data['storage']}",
             f"can do: {', '.join(can) or 'the four plain calls'}",
             *(f"{name}: {value * 1000:.2f} ms" for name, value in steps.items()),
-            *(f"PROBLEM: {problem}" for problem in problems),
+            *(f"PROBLEM: {what}\n  → {remedy}" for what, remedy in problems),
             *([] if problems else ["No problem was found."]),
         ]
     print_result(data, "\n".join(lines), as_json=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
+from webex.auth.store import NAMESPACE
 from webex.auth.users import UserFilter, ends_at, matching
 from webex.cli.addresses import encryption_keys, opened, storage_option
 from webex.cli.output import confirmed, json_option, print_result, progress, table, yes_option
@@ -19,11 +21,13 @@ from webex.errors import NotSignedInError
 from webex.errors.base import one_line
 from webex.ids import checked_key
 from webex.runtime import drive, drive_iter
+from webex.storage.paths import split_path
 from webex.view import app_of
 
 if TYPE_CHECKING:
     from webex import Integration
     from webex.auth.store import Record
+    from webex.storage import StorageAccess
 
 _DAY: Final = 86_400.0
 client_option: Final = click.option(
@@ -88,8 +92,9 @@ def list_users(
                 more = True
                 break
             found.append(described(key, record, now))
+        nobody = "" if found else _nobody(app_of(integration).access, str(client_id), filtered=wanted != UserFilter())
     rows = [(each["key"], each["state"], each["expires"] or "-", each["ends"] or "-") for each in found]
-    text = table(("user", "access token", "until", "sign-in ends"), rows) if rows else "No users."
+    text = table(("user", "access token", "until", "sign-in ends"), rows) if rows else nobody
     print_result({"users": found, "more": more}, text + ("\nThere are more: --limit." if more else ""), as_json=as_json)
 
 
@@ -165,8 +170,8 @@ def purge(
 def rotate_keys(address: str | None, as_json: bool) -> None:
     """Encrypt every value with the first key of WEBEX_STORAGE_KEYS that another key of the list has encrypted.
 
-    Put the new key first in every worker before this; drop the old ones after it. Safe while the app runs, and to call
-    again.
+    Before this give every worker the new key, first at the end of its list, and when all have it at the front; drop the
+    old ones after it. Safe while the app runs, and to call again.
     """
     keys = encryption_keys()
     with opened(address) as access:
@@ -197,6 +202,15 @@ def described(key: str, record: Record, now: float) -> dict[str, Any]:
         "name": record.person.get("display_name"),
         "email": record.person.get("email"),
     }
+
+
+def _nobody(access: StorageAccess, client_id: str, *, filtered: bool) -> str:
+    """Say that there is no user, and whose users are there instead, as with the wrong client id."""
+    text = f"No users of the app {client_id!r}{' that fit' if filtered else ''}."
+    if filtered or not access.capabilities.scan:
+        return text
+    apps = {split_path(key)[0] for key in itertools.islice(drive_iter(access.keys(NAMESPACE)), 1000)} - {client_id}
+    return f"{text} The storage has users of {', '.join(map(repr, sorted(apps)[:5]))}." if apps else text
 
 
 def _lists(integration: Integration) -> bool:

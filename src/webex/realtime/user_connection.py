@@ -12,8 +12,8 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from webex.auth.credentials import STANDALONE_KEY
 from webex.auth.sources import StaticToken
+from webex.auth.store import STANDALONE_KEY
 from webex.encryption.channel import KMSChannel
 from webex.encryption.keys import UserKeys
 from webex.errors import (
