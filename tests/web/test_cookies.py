@@ -61,6 +61,8 @@ def test_replaced_secret_verifies_but_does_not_sign() -> None:
         pytest.param("s" * 31, "has 31 bytes; it needs at least 32", id="short"),
         pytest.param([NEW, b"s"], "has 1 bytes", id="one of two"),
         pytest.param("é" * 15, "has 30 bytes", id="bytes count"),
+        pytest.param(None, "and is None: is the variable set", id="not set"),
+        pytest.param(2**256, "and is int", id="number"),
     ],
 )
 def test_weak_secret_is_refused_with_advice(secrets: Any, text: str) -> None:

@@ -397,7 +397,9 @@ def test_routes_are_those_of_the_prefix(integration: Integration) -> None:
         ({"own_session": True}, "own_session=True needs on_success"),
         ({"trusted_proxies": "10.0.0.0/8"}, "must be a list of addresses or networks, not the text"),
         ({"trusted_proxies": ["10.0.0.1/8"]}, "trusted_proxies: .* such as 10.0.0.0/8"),
-        ({"integration": "text"}, "needs an Integration, not str"),
+        ({"integration": "text"}, "BlockingSignIn needs an Integration, not str"),
+        ({"on_success": "app.hook"}, "on_success must be a function, not str"),
+        ({"session_max_age": "1d"}, "session_max_age must be a number of seconds above 0, not '1d'"),
     ],
     ids=str,
 )
@@ -461,3 +463,17 @@ def test_failure_hook_chooses_the_response(integration: Integration, answer: Any
 )
 def test_redirect_targets_stay_in_the_app(site: BlockingSignIn, target: str, inside: str) -> None:
     assert site.sign_in.safe_return_to(target) == inside
+
+
+def test_why_the_storage_fails_is_in_the_log(site: BlockingSignIn, caplog: pytest.LogCaptureFixture) -> None:
+    site.refused(StorageError("the values were moved to another storage"), get("/a", headers=HTML))
+    assert "StorageError: the values were moved to another storage" in caplog.text
+    assert caplog.records[-1].levelname == "WARNING"
+
+
+@pytest.mark.parametrize(("host", "times"), [("127.0.0.1:8001", 1), ("127.0.0.1:8000", 0), ("127.0.0.1", 0)])
+def test_port_without_the_callback_is_in_the_log(caplog: pytest.LogCaptureFixture, host: str, times: int) -> None:
+    with Integration(**{**SETTINGS, "redirect_uri": "http://127.0.0.1:8000/auth/callback"}) as integration:
+        site = BlockingSignIn(integration, session_secret=SECRET)
+        assert {site.login(get("/auth/login", host=host)).status for _ in range(2)} == {303}
+    assert caplog.text.count("a sign-in was opened on port 8001") == times

@@ -172,7 +172,9 @@ def test_missing_settings_are_named(integration: Integration) -> None:
         WebexAuth(app, integration, session_secret="short")
     with pytest.raises(ConfigurationError, match="session must be"):
         WebexAuth(app, integration, session="flask")  # type: ignore[arg-type]  # on purpose
-    with pytest.raises(ConfigurationError, match="needs an Integration"):
+    with pytest.raises(ConfigurationError, match=r"must be the Flask app, not Integration: WebexAuth\(app, integ"):
+        WebexAuth(integration, app)  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(ConfigurationError, match="WebexAuth needs an Integration"):
         WebexAuth(app, AsyncIntegration(client_id="C"), session_secret=SECRET)  # type: ignore[arg-type]  # on purpose
     with app.test_request_context("/"), pytest.raises(RuntimeError, match="init_app"):
         _ = current_webex.rooms

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 class _DrivenSignIn(SignIn):
     styles: ClassVar[tuple[type, ...]] = (Integration,)
+    called: ClassVar[str] = "BlockingSignIn"
 
 
 class BlockingSignIn:

@@ -73,7 +73,7 @@ class Signer:
     """
 
     def __init__(self, secrets: str | bytes | Sequence[str | bytes]) -> None:
-        given = [secrets] if isinstance(secrets, str | bytes) else list(secrets)
+        given: list[str | bytes] = [secrets] if isinstance(secrets, str | bytes) else _listed(secrets)
         self._secrets = [secret.encode() if isinstance(secret, str) else secret for secret in given]
         if not self._secrets:
             raise ConfigurationError("session_secret is empty. " + _HOW)
@@ -97,6 +97,13 @@ class Signer:
 
     def __repr__(self) -> str:
         return f"Signer({len(self._secrets)} secrets)"
+
+
+def _listed(secrets: object) -> list[str | bytes]:
+    if isinstance(secrets, Sequence) and all(isinstance(one, str | bytes) for one in secrets):
+        return list(secrets)
+    given = "None: is the variable set that it comes from?" if secrets is None else f"{type(secrets).__name__}."
+    raise ConfigurationError(f"session_secret must be text or bytes, or a list of them, and is {given} {_HOW}")
 
 
 _HOW: Final = 'Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'

@@ -73,6 +73,7 @@ class SignIn:
 
     native_responses: ClassVar[tuple[type, ...]] = ()  # what hooks may return besides `WebResponse`
     styles: ClassVar[tuple[type, ...]] = (AsyncIntegration, Integration)
+    called: ClassVar[str] = "WebexAuth"  # what the app's code calls it, in errors
 
     def __init__(
         self,
@@ -113,6 +114,8 @@ class SignIn:
         self._login_options = dict(login_options or {})
         self._given: Any = integration
         self._settled: tuple[Any, Place, Sessions, Credentials] | None = None
+        self._told_of_port = False
+        _check_arguments(session_max_age, on_success=on_success, on_failure=on_failure)
         if own_session and on_success is None:
             raise ConfigurationError("own_session=True needs on_success: it begins the app's own session.")
         if isinstance(integration, AsyncIntegration | Integration):
@@ -170,7 +173,7 @@ class SignIn:
     def _check_style(self, integration: Any) -> None:
         if not isinstance(integration, self.styles):
             raise ConfigurationError(
-                f"{type(self).__name__} needs an {' or '.join(style.__name__ for style in self.styles)}, "
+                f"{self.called} needs an {' or '.join(style.__name__ for style in self.styles)}, "
                 f"not {type(integration).__name__}"
                 + (": the app's requests share one event loop." if self.styles == (AsyncIntegration,) else ".")
             )
@@ -199,6 +202,7 @@ class SignIn:
             # A proxy may show us another host than the browser's, so one redirect must be enough.
             if elsewhere and not request.cookie_values(moved):
                 return redirect(elsewhere, place.jar.make(MOVED_COOKIE, "1", 5))
+            self._tell_of_port(place, request)
             asked = parse_qs(request.query).get("return_to", ["/"])[0]
             known = self._login_secrets(request)
             begun = await credentials.begin_login(
@@ -283,6 +287,18 @@ class SignIn:
         gone = [place.jar.gone_by_name(name) for name in self._login_cookies(request)]
         return redirect(place.mount + self._after_sign_out, place.jar.gone(SESSION_COOKIE), *gone)
 
+    def _tell_of_port(self, place: Place, request: WebRequest) -> None:
+        port = place.port_of_another(request)
+        if port is None or self._told_of_port:
+            return
+        self._told_of_port = True
+        _logger.warning(
+            "a sign-in was opened on port %d, and it comes back to %s: where nothing is there, set redirect_uri "
+            "(WEBEX_REDIRECT_URI)",
+            port,
+            place.origin,
+        )
+
     # Who is this?
 
     async def session(self, request: WebRequest) -> WebSession | None:
@@ -335,7 +351,7 @@ class SignIn:
         return _json(401, body, {"www-authenticate": f'Webex login="{login}"'})
 
     def _unavailable(self, error: StorageError, request: WebRequest) -> WebResponse:
-        _logger.warning("a request could not be served: %s", type(error).__name__)
+        _logger.warning("a request could not be served: %s: %s", type(error).__name__, error)
         if not request.wants_html:
             message = "The app can't reach its storage. Try again in a moment."
             return _json(503, {"error": "storage_unavailable", "message": message}, {"retry-after": "5"})
@@ -407,7 +423,9 @@ class SignIn:
 
     async def _failed(self, error: WebexError, request: WebRequest, *, wanted: str | None = None) -> WebResponse:
         problem = explain(error)
-        if problem.setting:
+        if isinstance(error, StorageError):
+            _logger.warning("a sign-in failed with %s: %s", type(error).__name__, error)
+        elif problem.setting:
             _logger.warning("a sign-in failed with %s; look at %s", type(error).__name__, problem.setting)
         else:
             _logger.info("a sign-in failed with %s", type(error).__name__)
@@ -435,6 +453,14 @@ def _login_cookie(secret: str) -> str:
 def is_refusal(error: BaseException) -> bool:
     """Return whether `SignIn.refused` answers for a handler that raised this error."""
     return isinstance(error, REFUSALS) and not isinstance(error, MissingKeyError)  # of a storage that works
+
+
+def _check_arguments(session_max_age: object, **hooks: object) -> None:
+    if isinstance(session_max_age, bool) or not isinstance(session_max_age, int | float) or not session_max_age > 0:
+        raise ConfigurationError(f"session_max_age must be a number of seconds above 0, not {session_max_age!r}.")
+    for name, hook in hooks.items():
+        if hook is not None and not callable(hook):
+            raise ConfigurationError(f"{name} must be a function, not {type(hook).__name__}.")
 
 
 def _json(status: int, body: Mapping[str, str], headers: Mapping[str, str]) -> WebResponse:

@@ -96,17 +96,23 @@ class WebexAuth:
 
     def init_app(self, app: Flask, integration: Integration | Callable[[], Integration] | None = None) -> None:
         """Add the blueprint `webex` with the three routes, and what answers for views that need a user."""
-        secrets = self._options.get("session_secret") or [
+        given: object = app
+        if not isinstance(given, Flask):
+            raise ConfigurationError(
+                f"The first argument must be the Flask app, not {type(given).__name__}: WebexAuth(app, integration)."
+            )
+        own = self._options.get("session_secret")
+        secrets = own or [
             app.config.get("SECRET_KEY") or "",
             *(app.config.get("SECRET_KEY_FALLBACKS") or ()),
         ]
         if secrets == [""]:
             raise ConfigurationError("Set app.config['SECRET_KEY'] before WebexAuth, or give session_secret.")
-        short = [key for key in secrets if len(key.encode() if isinstance(key, str) else key) < MIN_SECRET_BYTES]
-        if short and not self._options.get("session_secret"):
+        short = [] if own else [key for key in secrets if len(_bytes(key)) < MIN_SECRET_BYTES]
+        if short:
             raise ConfigurationError(
                 f"app.config['SECRET_KEY'] and those of 'SECRET_KEY_FALLBACKS' need at least {MIN_SECRET_BYTES} bytes "
-                f"each, and one has {len(short[0])}. Make one with: "
+                f"each, and one has {len(_bytes(short[0]))}. Make one with: "
                 'python -c "import secrets; print(secrets.token_urlsafe(48))", or give WebexAuth a session_secret.'
             )
         auth = _BlockingFlaskSignIn(integration or self._integration, **{**self._options, "session_secret": secrets})
@@ -172,6 +178,10 @@ def _client() -> Any:
 
 current_webex: Webex = cast("Webex", LocalProxy(_client))  # false while no user is signed in
 current_session: WebSession | None = cast("WebSession | None", LocalProxy(_session))
+
+
+def _bytes(secret: str | bytes) -> bytes:
+    return secret.encode() if isinstance(secret, str) else secret
 
 
 def _serve(route: Callable[[WebRequest], WebResponse]) -> BaseResponse:

@@ -51,6 +51,15 @@ class Place:
         """Whether the app is on the developer's own machine."""
         return is_loopback_host(urlsplit(self.origin).hostname)
 
+    def port_of_another(self, request: WebRequest) -> int | None:
+        """Return the port by which a browser on this machine opened the app, if it is not that of the redirect URI."""
+        try:
+            here, there = urlsplit(f"//{request.host}").port, urlsplit(self.origin)
+        except ValueError:
+            return None
+        port = there.port or int(_DEFAULT_PORTS[there.scheme][1:])
+        return here if self.is_loopback and here not in (None, port) else None
+
     def address_of(self, request: WebRequest) -> str:
         """Return the path and query that a browser has in its address bar for this request."""
         return self.mount + request.address_in_app
