@@ -136,6 +136,23 @@ def test_events_come_back_typed_and_in_order(kind: str, envelope: str) -> None:
     run(main())
 
 
+def test_consumer_of_nats_may_start_before_the_publisher(caplog: pytest.LogCaptureFixture) -> None:
+    async def consume(broker: Broker) -> str | None:
+        async with broker.events() as events:
+            return (await anext(events)).data.text
+
+    async def main() -> None:
+        async with broker_of("nats") as broker:
+            consumer = asyncio.create_task(consume(broker))
+            await until(lambda: "is not there yet" in caplog.text or consumer.done(), 60.0)
+            publisher = broker.publisher()
+            await publisher.publish(number(1))
+            await publisher.aclose()
+            assert await consumer == "1"
+
+    run(main())
+
+
 @pytest.mark.parametrize("kind", BROKERS)
 def test_what_was_not_acknowledged_comes_again(kind: str) -> None:
     async def main() -> None:

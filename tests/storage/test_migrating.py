@@ -18,6 +18,7 @@ from webex.storage import (
     MemoryStorage,
     MigratingStorage,
     MigrationReport,
+    SQLiteStorage,
     StorageAccess,
     conformance,
 )
@@ -335,6 +336,19 @@ def test_counter_loses_no_step_during_a_flip(stores: Stores) -> None:
     for thread in threads:
         thread.join()
     assert stores.new.bind(NAMESPACE).get("counter") == 120
+
+
+@pytest.mark.parametrize("encrypts", [False, True], ids=["plain", "encrypted"])
+def test_storage_is_not_moved_to_itself(tmp_path: Path, encrypts: bool) -> None:
+    with SQLiteStorage(tmp_path / "one.db") as old, SQLiteStorage(tmp_path / "." / "one.db") as same:
+        old.bind(NAMESPACE).put("key", "value")
+        new = EncryptedStorage(same, keys=[EncryptedStorage.generate_key()]) if encrypts else same
+        storage = MigratingStorage(old, new)
+        with pytest.raises(ConfigurationError, match="both are the same storage"):
+            storage.flip(wait=0)
+        assert storage.phase() is None
+        assert old.bind(NAMESPACE).get("key") == "value"
+        assert old.namespaces() == [NAMESPACE]
 
 
 def test_unsupported_storages_are_refused(stores: Stores) -> None:

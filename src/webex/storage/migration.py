@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +21,7 @@ _PAGE = 500
 _LEASE = 30.0  # seconds; also how long another worker's lease is waited for, twice
 _PAUSE = 0.02
 _MOST_PASSES = 20
+_PROBE = "probe "  # followed by a random word: the name of a value by which two storages are compared
 
 
 class MigrationReport(NamedTuple):
@@ -73,6 +75,7 @@ class Migration:
         notes = self._bound("old", NOTES)
         note = await found_in(notes, MOVED)
         if note is None:
+            await self._compare()
             value = moved_value(repr(storage.new), phase="moving")
             await settle(notes.put_if_version(MOVED, value, None))
         elif phase_of(storage.old, note.value) == "moved":
@@ -118,6 +121,22 @@ class Migration:
         finally:
             if lease is not None:
                 await settle(lease.release())
+
+    async def _compare(self) -> None:
+        """Raise `ConfigurationError` when both are the same storage: its values would be gone for all workers."""
+        name = f"{_PROBE}{secrets.token_hex(8)}"
+        old, new = self._bound("old", NOTES), self._bound("new", NOTES)
+        await settle(old.put(name, True, expires_in=_LEASE))
+        try:
+            # Names are compared, as one of the two may encrypt its values.
+            same = [key async for page in pages_of(new, name, _PAGE) for key in page]
+        finally:
+            await settle(old.delete(name))
+        if same:
+            raise ConfigurationError(
+                f"{self._storage!r}: both are the same storage, by two addresses or in two forms. Nothing was changed; "
+                "name another one to move to"
+            )
 
     async def _extra(self) -> int:
         count = 0

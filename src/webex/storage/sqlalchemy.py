@@ -31,7 +31,7 @@ from webex.storage.sqlalchemy_tables import Statements, Tables, add_tables, dura
 from webex.storage.wrappers import BlockingWrapper
 
 import sqlalchemy as sa  # isort: skip  # after the module that tells of the missing extra
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError  # isort: skip
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError  # isort: skip
 from sqlalchemy.pool import SingletonThreadPool, StaticPool  # isort: skip
 
 if TYPE_CHECKING:
@@ -262,8 +262,23 @@ class SQLAlchemyStorage:
         cause = getattr(error, "orig", None) or error
         if isinstance(error, DBAPIError) and _is_missing_table(cause):
             return StorageError(f"{self._place}: the tables are missing: call create_tables() once, or run Alembic")
+        connecting = (
+            isinstance(error, OperationalError) and error.statement is None and not error.connection_invalidated
+        )
+        if connecting:  # so no value is in the text
+            told = " ".join(str(cause).split())
+            return StorageError(
+                f"{self._place}: no connection could be made ({self._cleared(told)}). Look at the server, the network "
+                "and the URL"
+            )
         code = code_of(cause)
         return StorageError(f"{self._place} failed: {type(cause).__name__}{f' ({code})' if code else ''}")
+
+    def _cleared(self, text: str) -> str:
+        for engine in self._engines:
+            if engine.url.password:
+                text = text.replace(str(engine.url.password), "***")
+        return text
 
 
 def _result(cursor: Any) -> Result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from webex.extras import needed_by
@@ -25,6 +26,8 @@ with needed_by("NATS", extra="nats"):
 __all__ = ["NatsEvents", "NatsPublisher", "nats_events"]
 
 _FETCH: Final = 5.0  # seconds that one request for messages waits
+_LOOK: Final = 0.5  # seconds between two looks for a stream that is not there yet
+_logger = logging.getLogger("webex.fleet")
 
 
 class NatsPublisher:
@@ -124,12 +127,28 @@ class NatsEvents(BrokerEvents[Any]):
         self._client = (
             self._servers if isinstance(self._servers, Client) else await _connected(self._servers, self._options)
         )
-        self._pulling = await self._client.jetstream().pull_subscribe(
-            self._subject,
-            durable=self._durable,
-            stream=self._stream,
-            config=ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=self._ack_wait),
-        )
+        try:
+            self._pulling = await self._subscribed(self._client.jetstream())
+        except BaseException:
+            await self._close()
+            raise
+
+    async def _subscribed(self, jetstream: JetStreamContext) -> JetStreamContext.PullSubscription:
+        """Subscribe as soon as the stream is there: a publisher makes it when it has something to publish."""
+        told = False
+        while True:
+            try:
+                return await jetstream.pull_subscribe(
+                    self._subject,
+                    durable=self._durable,
+                    stream=self._stream,
+                    config=ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=self._ack_wait),
+                )
+            except NotFoundError:
+                if not told:
+                    told = True
+                    _logger.warning("the stream %r is not there yet: waiting for its publisher", self._stream)
+                await asyncio.sleep(_LOOK)
 
     async def _take(self) -> tuple[Any, bytes]:
         assert self._pulling is not None
@@ -166,12 +185,32 @@ def nats_events(
 ) -> NatsEvents:
     """Return the events of a stream, shared by all consumers with the same `durable` name.
 
-    `subject` chooses among those of the stream. An event that is not acknowledged within `ack_wait` seconds comes
-    again, perhaps to another consumer. `options` are those of `nats.connect`.
+    A stream that is not there yet is waited for. `subject` chooses among those of the stream. An event that is not
+    acknowledged within `ack_wait` seconds comes again, perhaps to another consumer. `options` are those of
+    `nats.connect`.
     """
     return NatsEvents(servers, stream, durable, subject, ack, ack_wait, options)
 
 
 async def _connected(servers: str | list[str] | Client, options: dict[str, Any]) -> Client:
     assert not isinstance(servers, Client)
-    return await nats.connect(servers, **{"max_reconnect_attempts": -1, "reconnect_time_wait": 0.2, **options})
+    ours = {
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": 0.2,
+        "disconnected_cb": _tell_lost,
+        "reconnected_cb": _tell_back,
+        "error_cb": _tell_error,  # the client's own prints a traceback for each attempt
+    }
+    return await nats.connect(servers, **{**ours, **options})
+
+
+async def _tell_lost() -> None:
+    _logger.info("the connection to NATS has ended")
+
+
+async def _tell_back() -> None:
+    _logger.info("NATS is connected again")
+
+
+async def _tell_error(error: Exception) -> None:
+    _logger.debug("NATS: %s: %s", type(error).__name__, error)
