@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
@@ -14,6 +15,7 @@ from webex.bots import Bot, Button, Card, Context, allow, from_data
 from webex.bots.breaker import MOST
 from webex.cards import TextBlock
 from webex.emulator.accounts import ALICE_ID
+from webex.errors import ConfigurationError
 from webex.ids import membership_id, public_id
 from webex.models import Message
 from webex.models.base import from_data as model_of
@@ -158,6 +160,32 @@ def test_silence_of_a_loop_ends_with_the_clock_of_the_test() -> None:
         t.advance(minutes=2)
         t.alice.says("ping")
         t.bot.replied("pong")
+
+
+def test_cooldown_of_a_command_holds_for_one_person_and_ends() -> None:
+    bot, deployed = Bot(), []
+
+    @bot.command("deploy", cooldown=timedelta(minutes=5))
+    async def deploy(ctx: Context, service: str) -> str:
+        deployed.append(service)
+        return f"deploying {service}"
+
+    with BotTest(bot) as t:
+        t.alice.says("deploy")  # what does not fit does not count
+        t.alice.says("deploy web")
+        t.bot.replied("deploying web")
+        t.redeliver()  # as after a kill
+        t.bot.replied("deploying web")
+        t.advance(minutes=2)
+        t.alice.says("deploy api")
+        t.bot.replied(match=r"Please wait 1\d\d s before you use \*\*deploy\*\* again")
+        t.bob.says("deploy db")
+        t.bot.replied("deploying db")
+        t.advance(minutes=4)
+        t.alice.says("deploy api")
+        t.bot.replied("deploying api")
+    with pytest.raises(ConfigurationError, match="cooldown"):
+        bot.command("again", cooldown=timedelta(seconds=-1))(deploy)
 
 
 def test_handled_messages_leave_nothing_in_memory() -> None:

@@ -78,6 +78,7 @@ class Command:
     help: str = ""
     is_hidden: bool = False
     place: str = ""
+    cooldown: float = 0.0  # seconds between two uses by one person
 
     @property
     def name(self) -> str:

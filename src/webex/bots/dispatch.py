@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -17,7 +18,7 @@ import msgspec
 
 from webex.bots import help as help_texts
 from webex.bots.buttons import InvalidButtonError, Pressed
-from webex.bots.commands import UsageError
+from webex.bots.commands import Command, UsageError
 from webex.bots.context import Context
 from webex.bots.converters import DoesNotFitError, from_text
 from webex.bots.dialogs import Dialog
@@ -26,8 +27,9 @@ from webex.bots.middlewares import around, within_middlewares
 from webex.bots.rendering import form_card
 from webex.bots.router import Entry
 from webex.bots.signals import Say
-from webex.bots.state import first_time, replaced_by
+from webex.bots.state import first_time, replaced_by, time_left
 from webex.errors import NotFoundError
+from webex.ids import person_uuid
 from webex.realtime.event import BOT_DOMAINS, Actor
 from webex.webhooks.handlers import TRIES, is_failure, seconds_until_retry
 
@@ -148,6 +150,8 @@ class Dispatch:
             except UsageError as error:
                 await ctx.reply(f"{error}\n\nUsage: `{entry.command.usage}`")
                 return "handled"
+            if not await self._has_cooled_down(ctx, entry.command):
+                return "refused"
             await self._answer(ctx, entry, entry.handler, ctx.facade, *arguments, **options)
             return "handled"
         if found is None and words and words[0].text.casefold() in ("help", "/help"):
@@ -161,6 +165,16 @@ class Dispatch:
             await self._answer(ctx, entry, entry.handler, ctx.facade, **_groups(entry, matched))
             return "handled"
         return await self._event(ctx) or await self._unknown(ctx)
+
+    async def _has_cooled_down(self, ctx: Context, command: Command) -> bool:
+        """Whether a person may use a command again; they are told how long to wait."""
+        if not command.cooldown:
+            return True
+        bot, mark = self._bot, f"cooldown:{command.name.casefold()}:{person_uuid(ctx.person.id)}"
+        left = await time_left(bot.storage, bot.key, mark, ctx.key, command.cooldown, bot.now())
+        if left:
+            await ctx.reply(f"Please wait {math.ceil(left)} s before you use **{command.name}** again.")
+        return not left
 
     async def _step(self, ctx: Context, form: Form | None = None, form_name: str = "") -> Outcome | None:
         """Run the step that waits for what was said or submitted; None when none waits any more."""

@@ -16,6 +16,8 @@ from webex.bots.forms import Form, fields_of
 from webex.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from webex.bots.allow import Rule
     from webex.bots.words import Word
 
@@ -88,11 +90,13 @@ class Router:
         allow: Rule | None = None,
         when: Callable[..., Any] | None = None,
         hidden: bool = False,
+        cooldown: timedelta | None = None,
     ) -> Callable[[F], F]:
         """Register a command: `@bot.command("deploy", aliases=["ship"])`. Its name may be several words.
 
         The handler's signature is the grammar, the first line of its docstring the help. `allow` is who may use it;
-        `when(ctx)` may say that it does not count now; `hidden` leaves it out of the help.
+        `when(ctx)` may say that it does not count now; `hidden` leaves it out of the help. A person
+        who used it less than `cooldown` ago is told how long to wait.
         `ConfigurationError`, with file and line, for a name that is taken or a parameter that no word can become.
         """
         names = tuple(" ".join(each.split()) for each in (name, *aliases))
@@ -102,7 +106,10 @@ class Router:
             parameters = parameters_of(function)
             _check_order(parameters, place)
             text = help if help is not None else (inspect.getdoc(function) or "").partition("\n")[0]
-            command = Command(names, function, parameters, text, hidden, place)
+            seconds = 0.0 if cooldown is None else cooldown.total_seconds()
+            if seconds < 0:
+                raise ConfigurationError(f"{place}: cooldown is {cooldown}; it is a time above zero.")
+            command = Command(names, function, parameters, text, hidden, place, seconds)
             entry = Entry(function, allow, when, (self,), parameters=parameters, command=command)
             for each in names:
                 if not each:

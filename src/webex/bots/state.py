@@ -91,6 +91,18 @@ async def replaced_by(storage: AsyncAppStorage, bot: str, key: str, token: str) 
     return message_id, thread
 
 
+async def time_left(storage: AsyncAppStorage, bot: str, mark: str, event: str, seconds: float, now: float) -> float:
+    """Return the seconds until `event` may be handled; 0, and it is noted, when no other one was within `seconds`."""
+
+    def noted(known: Any) -> dict[str, Any]:
+        if isinstance(known, dict) and known["key"] != event and known["until"] > now:
+            return known
+        return {"key": event, "until": now + seconds}
+
+    record = await storage.update(_ONCE, f"{bot}:{mark}", noted, expires_in=seconds)
+    return 0.0 if record["key"] == event else float(record["until"] - now)
+
+
 async def first_time(storage: AsyncAppStorage, bot: str, mark: str, seconds: float) -> bool:
     """Set a mark; return whether it was not set yet."""
     return await storage.add(_ONCE, f"{bot}:{mark}", {}, expires_in=seconds)
