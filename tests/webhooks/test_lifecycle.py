@@ -17,8 +17,12 @@ from tests.support.threads import running_threads
 from tests.webhooks.conftest import SECRET, posted, tasks_of
 from webex import AsyncWebex, Webex
 from webex.errors import ConfigurationError
+from webex.runtime import EventLoopRuntime
 from webex.storage import MemoryStorage, SQLiteStorage
+from webex.storage.access import AccessLease, StorageAccess
 from webex.webhooks import ReceivedEvent, Retry, WebhookReceiver
+from webex.webhooks.inbox import INBOX, Inbox
+from webex.webhooks.repeats import Seen
 
 
 @pytest.fixture
@@ -147,6 +151,37 @@ def test_a_retry_that_waits_ends_with_the_receiver_and_comes_with_the_next_one(s
         return calls
 
     assert asyncio.run(main()) == ["first", "second"]
+
+
+def test_lease_that_is_being_renewed_at_a_stop_is_given_back(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = AccessLease.renew
+    renewing, may_renew = asyncio.Event(), asyncio.Event()
+
+    async def slowly(self: AccessLease, ttl: float) -> bool:
+        renewing.set()
+        await may_renew.wait()
+        return await real(self, ttl)
+
+    monkeypatch.setattr(AccessLease, "renew", slowly)
+
+    async def main() -> float:
+        runtime = EventLoopRuntime()
+        access = StorageAccess(storage, runtime)
+        inbox = Inbox(access, runtime, "root/", Seen(access, "seen/"), lease=60)
+        await inbox.join()
+        upkeep = asyncio.ensure_future(inbox.join())
+        await renewing.wait()
+        upkeep.cancel()
+        leaving = asyncio.ensure_future(inbox.leave())
+        await asyncio.wait([leaving], timeout=0.2)  # time enough for one that does not wait
+        may_renew.set()
+        await leaving
+        await runtime.aclose()
+        return await access.lease_remaining(INBOX, f"root/worker/{inbox.worker}")
+
+    assert asyncio.run(main()) == 0
 
 
 def test_a_drain_ends_with_a_close_in_blocking_style(storage: SQLiteStorage) -> None:

@@ -8,6 +8,7 @@ set, so that a repetition that comes later is recognised). One that had begun be
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import uuid
 from collections.abc import AsyncGenerator, Callable
@@ -71,7 +72,7 @@ class Inbox:
 
     async def join(self) -> None:
         """Hold the worker's lease, or hold it for longer."""
-        await self._runtime.single_flight(("webhooks", id(self)), self._join)
+        await self._runtime.single_flight(self._flight, self._join)
 
     async def _join(self) -> None:
         if self._lease is not None and await self._lease.renew(self._ttl):
@@ -80,8 +81,17 @@ class Inbox:
         if self._lease is None:
             raise StorageError("The lease of this worker was not granted; it is tried again.")
 
+    @property
+    def _flight(self) -> tuple[str, int]:
+        return ("webhooks", id(self))
+
+    async def _nothing(self) -> None:
+        pass
+
     async def leave(self) -> None:
         """Give the lease back: what this worker still holds may be taken at once."""
+        with contextlib.suppress(StorageError):  # of a `join` whose caller was cancelled: it would take the lease again
+            await self._runtime.single_flight(self._flight, self._nothing)
         lease, self._lease = self._lease, None
         if lease is not None:
             await lease.release()
