@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.inner_pytest import run_pytest
 from tests.support.secret_scan import note
 from webex import Webex
 from webex.emulator.accounts import ALICE_TOKEN, BOT_ID
@@ -100,15 +101,7 @@ def running(project: Path) -> Iterator[Running]:
 
 
 def test_new_project_has_tests_that_pass(project: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"],
-        cwd=project,
-        env=variables(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    ended = run_pytest(project, "-q", variables=variables())
     assert "2 passed" in ended.stdout, ended.stdout[-3000:]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.docs.blocks import named
+from tests.support.inner_pytest import run_pytest
 from webex.testing.bots import BotTest
 
 
@@ -82,13 +82,5 @@ def test_documented_dialog_works(play: Any) -> None:
 def test_the_test_of_the_page_passes(tmp_path: Path) -> None:
     (tmp_path / "test_bot.py").write_text(named("bots-testing").code)
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("WEBEX_", "PYTEST_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-        cwd=tmp_path,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = run_pytest(tmp_path, "-q", str(tmp_path), variables=variables)
     assert "1 passed" in done.stdout, done.stdout[-3000:]

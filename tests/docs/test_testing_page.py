@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.docs.blocks import ROOT, blocks_of, named
+from tests.support.inner_pytest import run_pytest
 
 PAGE = ROOT / "docs" / "testing.md"
 WEB_APP = ("testing-app", "testing-conftest", "testing-app-tests")
@@ -16,15 +15,7 @@ WEB_APP = ("testing-app", "testing-conftest", "testing-app-tests")
 
 def run(folder: Path) -> str:
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("WEBEX_", "PYTEST_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", str(folder)],
-        cwd=folder,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = run_pytest(folder, "-q", str(folder), variables=variables)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     return done.stdout
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
+from tests.support.inner_pytest import run_pytest
 from tests.support.secret_scan import Scanner
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,53 +22,44 @@ def run_suite(folder: Path, source: str, *arguments: str, **variables: str) -> s
     (folder / "pytest.ini").write_text(
         "[pytest]\nlog_level = DEBUG\nmarkers =\n prints_secrets(reason): x\n node: x\n browser: x\n"
     )
-    environment = {key: value for key, value in os.environ.items() if key not in ("CI", "PYTEST_ADDOPTS")} | variables
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
-    return subprocess.run(
-        [*command, "--rootdir", str(folder), *arguments, str(folder)],
-        cwd=ROOT,
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**os.environ, **variables, "PYTHONPATH": str(ROOT)}
+    if "CI" not in variables:
+        environment.pop("CI", None)
+    return run_pytest(ROOT, "--rootdir", str(folder), *arguments, str(folder), variables=environment)
 
 
-@pytest.mark.parametrize(
-    "leak",
-    [
-        "print(token)",
-        "print(token[:20] + '...')",
-        "import logging; logging.getLogger('webex').debug('using %s', token)",
-        "import sys; sys.stderr.write(f'Bearer {token}_A52D_0')",
-        "import subprocess; subprocess.run(['echo', token], capture_output=True)",
-        "from tests.support.secret_scan import note; note(token)",
-    ],
+LEAKS = (
+    "print(token)",
+    "print(token[:20] + '...')",
+    "import logging; logging.getLogger('webex').debug('using %s', token)",
+    "import sys; sys.stderr.write(f'Bearer {token}_A52D_0')",
+    "import subprocess; subprocess.run(['echo', token], capture_output=True)",
+    "from tests.support.secret_scan import note; note(token)",
+    f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ISSUE + 'print(token)'!r}], capture_output=True)",
 )
-def test_an_issued_token_in_the_output_fails_the_run(tmp_path: Path, leak: str) -> None:
-    ended = run_suite(tmp_path, f"{ISSUE}\ndef test_a():\n    {leak}\n")
-    assert ended.returncode == 1, ended.stdout
-    assert "test_it.py::test_a" in ended.stdout
-    assert "SECRETS IN THE OUTPUT" in ended.stdout
 
 
-def test_a_token_issued_in_another_process_counts_too(tmp_path: Path) -> None:
-    started = (
-        "import subprocess, sys\ndef test_a():\n    subprocess.run([sys.executable, '-c', {!r}], capture_output=True)"
-    )
-    ended = run_suite(tmp_path, started.format(ISSUE + "print(token)"))
+def test_every_issued_token_in_the_output_fails_the_run(tmp_path: Path) -> None:
+    leaking = "".join(f"\ndef test_{number}():\n    {leak}\n" for number, leak in enumerate(LEAKS))
+    ended = run_suite(tmp_path, f"{ISSUE}{leaking}\ndef test_clean(): pass\n")
     assert ended.returncode == 1, ended.stdout
+    told = ended.stdout.partition("SECRETS IN THE OUTPUT")[2]
+    found = set(re.findall(r"test_it\.py::(\w+)", told))
+    assert found == {f"test_{number}" for number in range(len(LEAKS))}, ended.stdout
+
+
+def test_one_leak_fails_a_run_whose_tests_pass(tmp_path: Path) -> None:
+    ended = run_suite(tmp_path, f"{ISSUE}\ndef test_a():\n    print(token)\n")
+    assert ended.returncode == 1, ended.stdout
+    assert "1 passed" in ended.stdout
 
 
 def test_output_without_secrets_passes(tmp_path: Path) -> None:
-    ended = run_suite(tmp_path, f"{ISSUE}\ndef test_a():\n    print(len(token), '0123456789abcdef' * 4)\n")
+    clean = "\ndef test_a():\n    print(len(token), '0123456789abcdef' * 4)\n"
+    marked = "\nimport pytest\n@pytest.mark.prints_secrets('it is the point')\ndef test_b():\n    print(token)\n"
+    ended = run_suite(tmp_path, ISSUE + clean + marked)
     assert ended.returncode == 0, ended.stdout
     assert "No secret of" in ended.stdout
-
-
-def test_a_test_may_be_marked_as_printing_secrets(tmp_path: Path) -> None:
-    marked = "import pytest\n@pytest.mark.prints_secrets('it is the point')\ndef test_a():\n    print(token)\n"
-    assert run_suite(tmp_path, ISSUE + marked).returncode == 0
 
 
 def test_signed_tokens_are_known_by_their_shape() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.support.inner_pytest import run_pytest
 
 PROJECT = """
 import os, socket, pytest
@@ -54,25 +57,7 @@ def test_without_a_guard():
 
 def run(folder: Path, *arguments: str) -> str:
     (folder / "test_it.py").write_text(PROJECT)
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "no:randomly",
-            "-p",
-            "no:cacheprovider",
-            "--strict-markers",
-            "-rA",
-            *arguments,
-        ],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_pytest(folder, "--strict-markers", "-rA", *arguments, variables=os.environ, by_entry_point=True)
     return done.stdout + done.stderr
 
 

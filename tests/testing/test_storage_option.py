@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.inner_pytest import run_pytest
 
 MODULE = """
 import asyncio
@@ -46,14 +48,7 @@ not_callable = 1
 def run(folder: Path, named: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "my_storage.py").write_text(MODULE)
     (folder / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", f"--webex-storage={named}", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_pytest(folder, "-q", f"--webex-storage={named}", *arguments, variables=os.environ)
 
 
 def test_conforming_storage_passes_and_lists_skipped_behaviours(tmp_path: Path) -> None:
