@@ -13,6 +13,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -404,11 +405,29 @@ def test_a_fork_after_calls_in_a_loop(serve: Serve) -> None:
 
 
 def test_the_context_verifies() -> None:
-    context = tls_context(None)
+    context = tls_context(None, "blocking")
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
     with pytest.raises(ConfigurationError, match="ca_bundle"):
-        tls_context(__file__)
+        tls_context(__file__, "blocking")
+
+
+def test_clients_share_a_context_until_the_authorities_change(
+    tmp_path: Path, certificate: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "authorities.pem"
+    bundle.write_bytes(certificate[0].read_bytes())
+    first = tls_context(str(bundle), "blocking")
+    assert tls_context(str(bundle), "blocking") is first
+    assert tls_context(str(bundle), "async") is not first
+    assert tls_context(None, "blocking") is not first
+    bundle.write_bytes(certificate[0].read_bytes() * 2)
+    assert tls_context(str(bundle), "blocking") is not first
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    assert len(tls_context(None, "blocking").get_ca_certs()) == 1
+    bundle.write_text("no certificates any more")
+    with pytest.raises(ConfigurationError, match="ca_bundle"):
+        tls_context(str(bundle), "blocking")
 
 
 @pytest.mark.skipif(not FAST, reason="pyreqwest is not installed")

@@ -104,7 +104,7 @@ def prepare(style: Style, options: TransportOptions) -> Any:
         return lambda: kind(options)
     from webex.runtime.certificates import tls_context
 
-    context = tls_context(options.ca_bundle)
+    context = tls_context(options.ca_bundle, style)
     if style == "blocking":
         from webex.runtime.urllib3_transport import Urllib3Transport
 
