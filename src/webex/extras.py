@@ -14,6 +14,7 @@ EXTRAS: Final = {
     "click": "cli",
     "django": "django",
     "fastapi": "fastapi",
+    "faststream": "faststream",
     "flask": "flask",
     "jinja2": "emulator",
     "keyring": "keyring",

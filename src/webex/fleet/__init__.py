@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from webex.fleet.bots import FleetBot
+    from webex.fleet.brokers.faststream import FastStreamPublisher
     from webex.fleet.brokers.nats import NatsPublisher, nats_events
     from webex.fleet.brokers.rabbitmq import RabbitPublisher, rabbit_events
     from webex.fleet.brokers.redis import RedisStreamPublisher, redis_events
@@ -22,6 +23,7 @@ __all__ = [
     "BrokerEvents",
     "Counts",
     "Envelope",
+    "FastStreamPublisher",
     "Fleet",
     "FleetBot",
     "FleetHealth",
@@ -46,6 +48,7 @@ _LAZY_EXPORTS = {
     "BrokerEvents": "consumer",
     "Counts": "delivery",
     "Envelope": "envelope",
+    "FastStreamPublisher": "brokers.faststream",
     "Fleet": "fleet",
     "FleetBot": "bots",
     "FleetHealth": "health",
