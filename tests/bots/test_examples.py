@@ -114,3 +114,6 @@ def test_assistant_acts_as_the_person(under_test: Any, webex_env: Any) -> None:
     t: BotTest = under_test(bot)
     t.alice.says("which rooms?")
     t.bot.replied_card(title="Please sign in")
+    t.alice.signs_in()
+    t.alice.says("which rooms?")
+    t.bot.replied("Example Bot")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pytest
 
+from webex import AsyncIntegration
 from webex.bots import Bot, Button, Card, Context, allow, from_data
 from webex.bots.breaker import MOST
 from webex.cards import TextBlock
@@ -20,7 +21,7 @@ from webex.ids import membership_id, public_id
 from webex.models import Message
 from webex.models.base import from_data as model_of
 from webex.realtime.event import Actor
-from webex.testing.bots import BotTest
+from webex.testing.bots import BotTest, Door
 
 Next = Callable[[Context], Awaitable[Any]]
 
@@ -160,6 +161,36 @@ def test_silence_of_a_loop_ends_with_the_clock_of_the_test() -> None:
         t.advance(minutes=2)
         t.alice.says("ping")
         t.bot.replied("pong")
+
+
+@pytest.mark.parametrize("door", ["test", "fleet"])
+@pytest.mark.parametrize("resume", [True, False])
+def test_person_signs_in_and_the_bot_acts_as_they(door: Door, resume: bool) -> None:
+    integration = AsyncIntegration(client_id="C", client_secret="s", redirect_uri="https://example.com/callback")
+    bot = Bot(integration=integration, allow=allow.everyone(), sign_in_url="https://example.com/login", resume=resume)
+
+    @bot.command("mine")
+    async def mine(ctx: Context) -> str:
+        return f"you are {(await ctx.user_client.people.me()).display_name}"
+
+    with BotTest(bot, door=door) as t:
+        t.alice.says("mine")
+        t.bot.replied_card(title="Please sign in")
+        t.bob.signs_in()  # not whom the card is for
+        t.bot.silent()
+        t.alice.signs_in()
+        if resume:
+            t.bot.replied("you are Alice Example")
+        else:
+            t.bot.silent()
+        t.restart()
+        t.alice.says("mine")
+        t.bot.replied("you are Alice Example")
+        t.bob.says("mine")
+        t.bot.replied("you are Bob Example")
+    assert bot.integration is integration
+    with BotTest(Bot(allow=allow.everyone())) as t, pytest.raises(ConfigurationError, match="no integration"):
+        t.alice.signs_in()
 
 
 def test_cooldown_of_a_command_holds_for_one_person_and_ends() -> None:

@@ -71,8 +71,7 @@ class Scene:
         return await self.sign_in.callback(request(back.path, back.query, cookies))
 
     async def handled(self) -> None:
-        while self.bot._consumer.tasks:
-            await asyncio.wait([*self.bot._consumer.tasks])
+        await self.bot.wait_until_idle()
 
 
 def request(path: str, query: str, cookies: dict[str, str] | None = None) -> WebRequest:

@@ -358,6 +358,10 @@ class Bot(Router):
         await self.blocking_clients.aclose()
         self.caller.close()
 
+    async def wait_until_idle(self) -> None:
+        """Return when no event is in hand; for scripts and tests."""
+        await self._consumer.wait_until_idle()
+
     # Sending
 
     async def say(

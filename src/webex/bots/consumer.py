@@ -177,6 +177,11 @@ class Consumer:
         """Handle what happened apart from the caller, until it need not be repeated."""
         self._start(self._until_handled(happening))
 
+    async def wait_until_idle(self) -> None:
+        """Return when nothing is in hand."""
+        while self.tasks:
+            await asyncio.wait([*self.tasks])
+
     async def drain(self, grace: float) -> None:
         """Give what is in hand so many seconds, then cancel it."""
         waiting = {task for task in self.tasks if task is not asyncio.current_task()}

@@ -89,34 +89,37 @@ class Webhooks:
 class FleetWorker:
     """A worker of a fleet listens for the bot, which is an account of an integration."""
 
-    def __init__(self, fleet: Any, integration: AsyncIntegration) -> None:
-        self._fleet, self._integration = fleet, integration
+    def __init__(self, fleet: Any) -> None:
+        self._fleet = fleet
 
     @classmethod
-    async def open(cls, bot: Bot, token: str, url: str, storage: Any) -> FleetWorker:
+    async def open(cls, bot: Bot, integration: AsyncIntegration) -> FleetWorker:
         """Start a fleet of one worker that has this bot; return when it listens for it."""
-        from webex import AsyncIntegration
-        from webex.emulator.accounts import CLIENT_ID, CLIENT_SECRET, REDIRECT_URIS
         from webex.fleet import Fleet
 
-        integration = AsyncIntegration(
-            client_id=CLIENT_ID,
-            client_secret=CLIENT_SECRET,
-            redirect_uri=REDIRECT_URIS[0],
-            emulator_url=url,
-            storage=storage,
-        )
-        bot.integration = integration
-        bot.use(integration.bot(token, key=bot.key))
         fleet = Fleet(integration, bots=[bot], shards=4, lease=_LEASE, poll=0.05)
         await fleet.start()
         await _until(lambda: bool(fleet.users) and not fleet.health.connecting)
-        return cls(fleet, integration)
+        return cls(fleet)
 
     async def close(self) -> None:
-        """Hand over to no one, and close what was opened."""
+        """Hand over to no one."""
         await self._fleet.stop(_PATIENCE)
-        await self._integration.aclose()
+
+
+def integration_of(url: str, storage: Any, transport: Any) -> AsyncIntegration:
+    """Return the emulator's integration, whose users and bots a test has."""
+    from webex import AsyncIntegration
+    from webex.emulator.accounts import CLIENT_ID, CLIENT_SECRET, REDIRECT_URIS
+
+    return AsyncIntegration(
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        redirect_uri=REDIRECT_URIS[0],
+        emulator_url=url,
+        storage=storage,
+        transport=transport,
+    )
 
 
 class SharedStorage:

@@ -71,6 +71,13 @@ class Speaker:
             fields |= {"room_id": room, "markdown": text if mention is False else f"{self._test.mention} {text}"}
         return self._test.does(self.client.messages.create(**fields))
 
+    def signs_in(self) -> Exchange:
+        """Sign in to the bot's integration, by the link that the bot sent last, if it did.
+
+        `ctx.user_client` is theirs from then on. With `Bot(resume=True)` the answer to what they had asked for follows.
+        """
+        return self._test.sign_in(self)
+
     def edits(self, message: Message, text: str) -> Exchange:
         """Edit a message of theirs."""
         room_id = message.room_id

@@ -20,20 +20,31 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from webex.bots.happening import Happening, from_data
+from webex.errors import ConfigurationError
 from webex.ids import person_uuid, public_id
 from webex.models import AttachmentAction, Membership, Message, Room
 from webex.models.base import from_data as model_of
 from webex.realtime.event import Actor, Reaction
 from webex.storage import MemoryStorage
-from webex.testing.bot_doors import FleetWorker, InProcess, OpenDoor, SharedStorage, Socket, Webhooks
+from webex.testing.bot_doors import (
+    FleetWorker,
+    InProcess,
+    OpenDoor,
+    SharedStorage,
+    Socket,
+    Webhooks,
+    integration_of,
+)
 from webex.testing.bot_people import CardFailure, Exchange, Speaker, card_of, elements_of, texts_on
 from webex.testing.bot_reactions import by_client, in_process
+from webex.testing.bot_sign_in import sign_in
 
 if TYPE_CHECKING:
     from webex.bots.bot import Bot
     from webex.client import AsyncWebex
     from webex.emulator import Cloud
     from webex.emulator.wire import Change
+    from webex.integration import AsyncIntegration
 
 __all__ = ["BotTest", "CardFailure", "Exchange", "Speaker"]
 
@@ -110,6 +121,7 @@ class BotTest:
         self._shared = SharedStorage() if door == "fleet" and storage is None else None
         self._storage = storage or (MemoryStorage() if self._shared is None else self._shared.storage)
         self._integration_given = bot.integration
+        self._integration: AsyncIntegration | None = None  # the emulator's, in place of the one that was given
         self._emulator = Emulator() if door != "test" else None
         self.cloud: Cloud = self._emulator.start() if self._emulator is not None else Cloud()
         if self._emulator is None:
@@ -170,6 +182,13 @@ class BotTest:
 
         return self.does(act())
 
+    def sign_in(self, speaker: Speaker) -> Exchange:
+        """Let a person sign in to the bot's integration; see `Speaker.signs_in`."""
+        integration = self._integration
+        if integration is None:
+            raise ConfigurationError("The bot has no integration that people sign in to: Bot(…, integration=…).")
+        return self.does(sign_in(self._bot, integration, speaker, self.cloud.token_for(speaker.email), self._sent()))
+
     def restart(self) -> None:
         """Begin again with what is stored, as after a restart of the process."""
         self._end()
@@ -206,8 +225,7 @@ class BotTest:
         """Return a client of the cloud."""
         from webex import AsyncWebex
 
-        transport = self.cloud.transport() if self._emulator is None else "auto"
-        client = AsyncWebex(token, emulator_url=self.cloud.url, transport=transport, storage=storage)
+        client = AsyncWebex(token, emulator_url=self.cloud.url, transport=self._transport(), storage=storage)
         self._opened.append(client)
         return client
 
@@ -240,6 +258,9 @@ class BotTest:
 
     # Inside
 
+    def _transport(self) -> Any:
+        return self.cloud.transport() if self._emulator is None else "auto"
+
     def _begin(self) -> None:
         bot = self._bot
         bot.now = self._now
@@ -247,9 +268,14 @@ class BotTest:
         self._open_door = self._run(self._open(bot))
 
     async def _open(self, bot: Bot) -> OpenDoor:
-        if self._door == "fleet":
-            return await FleetWorker.open(bot, self._bot_token, self.cloud.url, self._storage)
-        bot.use(self.client_of(self._bot_token, self._storage))
+        if self._integration_given is None and self._door != "fleet":
+            bot.use(self.client_of(self._bot_token, self._storage))
+        else:
+            self._integration = integration = integration_of(self.cloud.url, self._storage, self._transport())
+            bot.integration = integration
+            bot.use(integration.bot(self._bot_token, key=bot.key))
+            if self._door == "fleet":
+                return await FleetWorker.open(bot, integration)
         if self._door == "socket":
             return await Socket.open(bot)
         if self._door == "webhook":
@@ -260,6 +286,8 @@ class BotTest:
         door, self._open_door = self._open_door, None
         if door is not None:
             self._run(door.close())
+        if self._integration is not None:
+            self._run(self._integration.aclose())
         self._run(self._bot.blocking_clients.aclose())
         self._bot.caller.close()
 
