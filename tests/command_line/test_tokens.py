@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -114,6 +117,24 @@ def test_names_neither_move_the_cursor_nor_add_lines(tmp_path: Path, arguments: 
     output = run(*arguments).output
     assert json.loads(output) if "--json" in arguments else "a\\nb" in output
     assert not any(mark in output for mark in "\x1b\x9b\u202e")
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "cp1252", "utf-8"])
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_names_are_printed_in_every_encoding(tmp_path: Path, encoding: str, options: list[str]) -> None:
+    with SQLiteStorage(tmp_path / "webex.db") as storage:
+        with Integration(storage=storage, client_id="the-app", client_secret="s") as integration:
+            integration.adopt("Zoë 山田 →", {"access_token": "access-secret"})
+    ended = subprocess.run(
+        [sys.executable, "-m", "webex", "tokens", "list", *options],
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    output = ended.stdout.decode(encoding)
+    assert (json.loads(output)["users"][0]["key"] == "Zoë 山田 →") if options else "Zo" in output
 
 
 def test_purge_asks_for_confirmation(users: None) -> None:

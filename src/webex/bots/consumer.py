@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from webex.bots.happening import from_event
 from webex.bots.leader import leading
 from webex.bots.room_queues import RoomQueues
+from webex.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from webex.bots.bot import Bot
@@ -35,13 +36,23 @@ class Consumer:
 
     def run(self) -> None:
         """Listen until the process is asked to end (SIGINT, SIGTERM), then close the bot."""
-        asyncio.run(self._run())
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            asyncio.run(self._run())
+        else:
+            raise ConfigurationError(
+                "An event loop is running, and bot.run() begins one of its own: await bot.listen() here instead, and "
+                "bot.aclose() at the end; or call bot.run() in a thread."
+            )
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         listening = asyncio.ensure_future(self._bot.listen())
         for name in ("SIGINT", "SIGTERM"):
-            with contextlib.suppress(NotImplementedError, AttributeError, ValueError):  # Windows; another thread
+            with contextlib.suppress(
+                NotImplementedError, AttributeError, ValueError, RuntimeError
+            ):  # Windows; a thread
                 loop.add_signal_handler(getattr(signal, name), self._stop_receiving)
         try:
             await listening
@@ -124,7 +135,7 @@ class Consumer:
         max_in_hand: int | None = None,
     ) -> None:
         """Take events until there are no more, or one of `ends` is set; at most `max_in_hand` at a time."""
-        ended = asyncio.ensure_future(_first(*ends))
+        ended, taking = asyncio.ensure_future(_first(*ends)), None
         in_hand: set[asyncio.Task[Any]] = set()
         try:
             while not ended.done():
@@ -134,8 +145,6 @@ class Consumer:
                 taking = asyncio.ensure_future(anext(events))
                 await asyncio.wait({taking, ended}, return_when=asyncio.FIRST_COMPLETED)
                 if not taking.done():
-                    taking.cancel()
-                    await asyncio.gather(taking, return_exceptions=True)
                     break
                 try:
                     event = taking.result()
@@ -146,6 +155,9 @@ class Consumer:
                 task.add_done_callback(in_hand.discard)
         finally:
             ended.cancel()
+            if taking is not None and not taking.done():
+                taking.cancel()
+                await asyncio.gather(taking, return_exceptions=True)
 
     async def take(self, event: Event[Any], door: Door) -> Outcome:
         """Handle an event and acknowledge it; give it back when it is to be handled again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 __all__ = ["main"]
@@ -17,4 +18,7 @@ def main() -> None:
         sys.exit(str(error).replace("webex[cli]", "webex[cli,emulator]"))
     from webex.cli.group import webex
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 lacks characters, of names above all
     webex(prog_name="webex")

@@ -21,7 +21,8 @@ yes_option: Final = click.option("--yes", is_flag=True, help="Do not ask.")
 
 def print_result(data: Any, text: str, *, as_json: bool) -> None:
     """Print data as JSON, or as text."""
-    shown = json.dumps(data, indent=2, ensure_ascii=False) if as_json else text
+    is_utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+    shown = json.dumps(data, indent=2, ensure_ascii=not is_utf8) if as_json else text
     click.echo("\n".join(map(one_line, shown.split("\n"))))
 
 
