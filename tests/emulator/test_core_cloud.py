@@ -72,7 +72,10 @@ def test_a_head_request_has_the_headers_alone(webex_cloud: Cloud) -> None:
     assert int(answer.headers["content-length"]) > 0
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "webexapis.com.evil.example", "notwebex.com", ""])
+FOREIGN = ["evil.example", "evil.example:80", "webexapis.com.evil.example", "notwebex.com", "", "[::1].evil.example"]
+
+
+@pytest.mark.parametrize("host", [*FOREIGN, "127.0.0.1:80.evil.example", "localhost:80@evil.example"])
 def test_a_foreign_host_name_is_refused(webex_cloud: Cloud, host: str) -> None:
     answer = fetch(webex_cloud.url + EXPIRY, token=ALICE_TOKEN, headers={"host": host})
     assert answer.status == 421

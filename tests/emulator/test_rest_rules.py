@@ -172,6 +172,12 @@ def test_team_has_its_creator(world: World) -> None:
     assert world.get("/teams").body["items"] == [team]
 
 
+@pytest.mark.parametrize("content", [{}, {"type": "adaptivecard"}, {"type": 1, "version": "1.3"}])
+def test_card_of_another_type_is_refused(world: World, content: dict[str, Any]) -> None:
+    answer = world.post("/messages", {"roomId": world.room(), "attachments": [{**CARD, "content": content}]})
+    assert (answer.status, answer.body["message"]) == (400, "One (or more) of the arguments is invalid.")
+
+
 def test_author_of_a_card_may_submit_it_only_if_configured(world: World) -> None:
     card = world.message(text="card", attachments=[CARD])["id"]
     submit = {"type": "submit", "messageId": card, "inputs": {}}

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Final
 
 _LOOPBACK_V4: Final = re.compile(r"127(\.\d{1,3}){3}")
+_PORT: Final = re.compile(r":[0-9]{0,5}")
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
 CLOUD_DOMAINS: Final = ("webexapis.com", "webex.com", "wbx2.com", "ciscospark.com")
 # The names on a certificate of the emulator's own making.
@@ -26,10 +27,14 @@ def is_allowed(host: str, more: Collection[str] = ()) -> bool:
 
 
 def host_name(host: str) -> str:
-    """Return the name in a Host header, without its port, in lower case."""
+    """Return the name in a Host header, without its port, in lower case; nothing where something else follows it."""
+    name, port = host, ""
     if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
+        name, _, port = host[1:].partition("]")
+    elif ":" in host:
+        name, _, port = host.partition(":")
+        port = f":{port}"
+    return name.lower() if not port or _PORT.fullmatch(port) else ""
 
 
 def is_loopback(name: str) -> bool:

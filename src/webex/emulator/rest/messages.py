@@ -291,6 +291,9 @@ def _attachments(body: dict[str, Any]) -> list[dict[str, object]]:
         raise Problem(400, "attachments must be a list of one card.")
     if given[0].get("contentType") != _CARD or not isinstance(given[0].get("content"), dict):
         raise Problem(400, f"An attachment has contentType {_CARD!r} and a card as content.")
+    if given[0]["content"].get("type") != "AdaptiveCard":
+        hint = "The card's type is not AdaptiveCard."
+        raise Problem(400, "One (or more) of the arguments is invalid.", hint=hint)
     return given
 
 
