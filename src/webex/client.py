@@ -258,7 +258,11 @@ class AsyncWebex(AsyncRequests, AsyncListening, View):
             await self._app.aclose()
 
     async def __aenter__(self) -> Self:
-        await self._app.runtime.prepare()
+        try:
+            await self._app.runtime.prepare()
+        except BaseException:  # cancelled: the block that would close it is never entered
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(

@@ -264,7 +264,11 @@ class AsyncIntegration(AsyncStoredUsers, _Shared):
         await self._app.aclose()
 
     async def __aenter__(self) -> Self:
-        await self._app.runtime.prepare()
+        try:
+            await self._app.runtime.prepare()
+        except BaseException:  # cancelled: the block that would close it is never entered
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(

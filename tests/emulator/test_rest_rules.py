@@ -42,6 +42,19 @@ def test_file_has_its_content_type_by_head_and_get(world: World, method: str) ->
     assert answer.body == (PICTURE if method == "GET" else b"")
 
 
+def test_upload_makes_no_temporary_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*arguments: Any, **options: Any) -> Any:
+        raise AssertionError("a temporary file")
+
+    for name in ("TemporaryFile", "NamedTemporaryFile", "mkstemp"):
+        monkeypatch.setattr(f"tempfile.{name}", refused)
+    data = b"x" * 3_000_000
+    with Webex(world.cloud.token_for("alice"), emulator_url=world.cloud.url) as client:
+        message = client.messages.create(room_id=world.room(), files=("large.bin", data))
+        assert message.files is not None
+        assert client.files.download(message.files[0]) == data
+
+
 def test_mention_in_rest_html_has_public_id(world: World) -> None:
     room = world.room_with(BOB)
     message = world.message(room=room, markdown=f"<@personId:{to_hydra_id('PEOPLE', BOB_ID)}|Bob> hi")

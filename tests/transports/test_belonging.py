@@ -23,7 +23,7 @@ from tests.transports.conftest import got
 from tests.transports.hostile import OK, Peer, Server, answered, say
 from webex import AsyncWebex, Webex
 from webex.errors import ConfigurationError, ConnectDeadlineError, DeadlineError, TransportError
-from webex.runtime import BlockingRuntime, EventLoopRuntime, WireRequest, drive
+from webex.runtime import BlockingRuntime, EventLoopRuntime, WireRequest, drive, event_loop
 from webex.runtime.certificates import tls_context
 
 JSON = answered(b"content-type: application/json", body=b'{"items": []}')
@@ -399,6 +399,48 @@ def test_a_fork_after_calls_in_a_loop(serve: Serve) -> None:
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
     assert server.connections == 3
+
+
+@pytest.mark.parametrize("when", ["before it is made", "after it is made"])
+def test_client_whose_first_step_is_cancelled_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    prepare, made = event_loop.prepare, []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> Callable[[], Any]:
+        make = prepare(*arguments)
+        begun.set()
+        go_on.wait(20)
+
+        def noted() -> Any:
+            made.append(make())
+            if when == "after it is made":
+                tasks[0].cancel()
+            return made[0]
+
+        return noted
+
+    async def use() -> None:
+        async with AsyncWebex("t", transport="aiohttp"):
+            raise AssertionError("it was cancelled before")
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def main() -> None:
+        tasks.append(asyncio.create_task(use()))
+        await asyncio.to_thread(begun.wait, 20)
+        if when == "before it is made":
+            tasks[0].cancel()
+            await asyncio.wait(tasks)
+        go_on.set()
+        await asyncio.wait(tasks)
+        await asyncio.get_running_loop().shutdown_default_executor()
+        await asyncio.sleep(0)
+        assert tasks[0].cancelled()
+        assert len(made) == (when == "after it is made")
+        assert all(each._session.closed for each in made)
+
+    monkeypatch.setattr(event_loop, "prepare", slow)
+    asyncio.run(main())
 
 
 # TLS

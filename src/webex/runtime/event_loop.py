@@ -38,12 +38,13 @@ _inherited: list[Any] = []  # what belongs to the process that this one was fork
 class _Open:
     """What is open in one event loop."""
 
-    __slots__ = ("farewell", "flights", "later", "led", "loop", "making", "tasks", "transport")
+    __slots__ = ("farewell", "flights", "later", "led", "loop", "making", "tasks", "transport", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.transport: Transport | None = None
         self.making: asyncio.Task[Transport] | None = None
+        self.waiting = 0  # for what is being made
         self.farewell: AsyncGenerator[None, None] | None = None
         self.flights: dict[Hashable, asyncio.Task[Any]] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -106,10 +107,13 @@ class EventLoopRuntime:
             )
         if here.making is None or (here.making.done() and here.transport is None):
             here.making = here.loop.create_task(self._make(here), name="webex:transport")
+        here.waiting += 1
         try:
             return await asyncio.shield(here.making)
         finally:
-            if here.making is not None and here.making.done():
+            here.waiting -= 1
+            if here.making is not None and (here.making.done() or not here.waiting):
+                here.making.cancel()  # all who asked for it were cancelled: nobody would close what it opens
                 here.making = None
 
     async def _make(self, here: _Open) -> Transport:
@@ -261,6 +265,10 @@ class EventLoopRuntime:
             for task in waiting:
                 task.cancel()
             await asyncio.wait(waiting, timeout=_LATER_GRACE)
+        if here.making is not None:
+            await asyncio.wait({here.making}, timeout=_LATER_GRACE)
+            if here.making.done() and not here.making.cancelled():
+                here.making.exception()
         transport, here.transport = here.transport, None
         farewell, here.farewell = here.farewell, None
         if farewell is not None:

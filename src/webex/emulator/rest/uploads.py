@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import re
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from webex.emulator.wire import Problem, Upload, text_of
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from webex.emulator.wire import Call
 
 
+_IN_MEMORY: Final = {"MAX_MEMORY_FILE_SIZE": sys.maxsize}
 _ENCODED: Final = re.compile("%(22|0D|0A)", re.IGNORECASE)
 
 
@@ -48,12 +49,12 @@ def read_multipart(call: Call) -> tuple[dict[str, Any], list[Upload]]:
         kind = file.content_type or b"application/octet-stream"
         uploads.append(Upload(name, text_of(kind) if isinstance(kind, bytes) else kind, file.file_object.read()))
 
-    headers = {
-        "Content-Type": call.headers.get("content-type", "").encode(),
-        "Content-Length": str(len(call.body)).encode(),
-    }
+    headers = {"Content-Type": call.headers.get("content-type", "").encode()}
     try:
-        python_multipart.parse_form(headers, io.BytesIO(call.body), on_field, on_file)
+        # The body is in memory already: no part of it goes to a temporary file, which nobody would close.
+        parser = python_multipart.create_form_parser(headers, on_field, on_file, config=_IN_MEMORY)
+        parser.write(call.body)
+        parser.finalize()
     except (FormParserError, ValueError, KeyError):
         raise Problem(400, "The multipart body can't be read.") from None
     return fields, uploads
