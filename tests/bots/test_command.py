@@ -17,7 +17,7 @@ from tests.support.inner_pytest import run_pytest
 from tests.support.secret_scan import note
 from webex import Webex
 from webex.emulator.accounts import ALICE_TOKEN, BOT_ID
-from webex.ids import public_id
+from webex.ids import public_id, to_uuid
 
 PATIENCE = 60.0
 BOT = public_id("PEOPLE", BOT_ID)
@@ -115,6 +115,9 @@ def test_new_project_overwrites_nothing(project: Path) -> None:
 
 def test_bot_starts_at_once_and_reloads_when_its_file_changes(project: Path, running: Running) -> None:
     assert running.ask("ping") == "pong"
+    with Webex(ALICE_TOKEN, emulator_url=running.url) as alice:  # whose room with the bot is the page that is printed
+        (room,) = alice.rooms.list(type="direct")
+        assert running.until(r"\?key=\S+#/rooms/(\S+)") == to_uuid(room.id)
     code = (project / "bot.py").read_text()
     (project / "bot.py").write_text(code.replace('return "pong"', 'return "pong again"'))
     running.until("begins again")

@@ -115,6 +115,14 @@ def test_posting_and_new_rooms_go_through_the_api(browser: Browser) -> None:
     assert browser.post("post", {"room": room, "person": ALICE_ID, "markdown": ""}).status == 400
 
 
+def test_new_room_without_a_title_is_the_direct_room(browser: Browser) -> None:
+    room = browser.act("add_room", title="", person=ALICE_ID, members=["bot@example.com"])
+    browser.act("post", room=room, person=ALICE_ID, markdown="Hi")
+    seen = browser.view(f"room?id={room}&as={BOT_ID}")
+    assert [each["message"]["text"] for each in seen["activities"] if "message" in each] == ["Hi"]
+    assert browser.act("add_room", title="", person=BOT_ID, members=["alice@example.com"]) == room
+
+
 def test_webhooks_show_every_attempt_and_can_redeliver(browser: Browser, target: Any) -> None:
     target.answers = [500, 200]
     hook = {"name": "Hook", "targetUrl": target.url, "resource": "messages", "event": "created", "secret": "s3cret"}
@@ -317,6 +325,8 @@ def records(cloud: Cloud) -> bytes:
         ("add_redirect_uri", {"client_id": CLIENT_ID, "uri": 5}),
         ("add_redirect_uri", {"client_id": [], "uri": "http://a.example/"}),
         ("add_room", {"title": "x", "person": ALICE_ID, "members": "bob"}),
+        ("add_room", {"title": "", "person": ALICE_ID, "members": []}),
+        ("add_room", {"title": "", "person": ALICE_ID, "members": ["alice@example.com"]}),
         ("clock", {"advance": "soon"}),
         ("clock", {"advance": 1e300}),
         ("clock", {"advance": -1e12}),

@@ -220,6 +220,8 @@ def test_a_seed_adds_people_apps_and_settings(tmp_path: Path) -> None:
         ({"settings": {"rotation": "sometimes"}}, "sometimes"),
         ({"integrations": [{"name": "x", "clientId": CLIENT_ID}]}, "taken"),
         ({"rooms": [{"title": "x", "by": "zoe"}]}, "zoe"),
+        ({"rooms": [{"members": ["bob", "bot"]}]}, "one member, not 2"),
+        ({"rooms": [{"members": ["alice"]}]}, "needs two people"),
     ],
 )
 def test_a_wrong_seed_names_the_wrong_entry(seed: dict[str, object], says: str) -> None:

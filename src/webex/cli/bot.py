@@ -115,9 +115,10 @@ def _start_emulator(stack: ExitStack, port: int) -> None:
         emulator = Emulator(port=0)
         cloud = stack.enter_context(emulator)
     os.environ.update(cloud.env)
-    click.echo(
-        f"The bot has no token (WEBEX_BOT_TOKEN), so it runs against an emulator: {emulator.console_url}", err=True
-    )
+    cloud.load_seed({"rooms": [{"by": "alice", "members": ["bot"]}]})
+    (room,) = cloud.state.rooms
+    address = f"{emulator.console_url}#/rooms/{room}"
+    click.echo(f"The bot has no token (WEBEX_BOT_TOKEN), so it runs against an emulator: {address}", err=True)
     click.echo("Open that address, and write to the bot as Alice. Try: ping, help", err=True)
 
 

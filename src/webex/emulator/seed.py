@@ -20,6 +20,8 @@ import msgspec
 
 from webex.emulator import directory
 from webex.emulator.inprocess import call
+from webex.emulator.rest.messages import open_direct_room
+from webex.emulator.rest.render import room_id as public_room_id
 from webex.emulator.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Room(msgspec.Struct, forbid_unknown_fields=True):
-    title: str
+    title: str | None = None  # without one: the direct room of `by` and the one member
     by: str = "alice"
     members: list[str] = []
     messages: list[_Message] = []
@@ -108,15 +110,27 @@ def _apply(cloud: Cloud, seed: _Seed) -> None:
 
 
 def _add_room(cloud: Cloud, room: _Room) -> None:
-    answer = _post(cloud, room.by, "/v1/rooms", {"title": room.title}, f"room {room.title!r}")
-    for member in room.members:
-        email = _person(cloud, member).email
-        where = f"room {room.title!r}, member {member!r}"
-        _post(cloud, room.by, "/v1/memberships", {"roomId": answer["id"], "personEmail": email}, where)
+    if room.title is None:
+        room_id = _add_direct_room(cloud, room)
+    else:
+        room_id = _post(cloud, room.by, "/v1/rooms", {"title": room.title}, f"room {room.title!r}")["id"]
+        for member in room.members:
+            email = _person(cloud, member).email
+            where = f"room {room.title!r}, member {member!r}"
+            _post(cloud, room.by, "/v1/memberships", {"roomId": room_id, "personEmail": email}, where)
     for message in room.messages:
         body = {name: value for name, value in {"text": message.text, "markdown": message.markdown}.items() if value}
         where = f"room {room.title!r}, message by {message.by!r}"
-        _post(cloud, message.by, "/v1/messages", {"roomId": answer["id"], **body}, where)
+        _post(cloud, message.by, "/v1/messages", {"roomId": room_id, **body}, where)
+
+
+def _add_direct_room(cloud: Cloud, room: _Room) -> str:
+    if len(room.members) != 1:
+        raise SeedError(f"A room without a title is a direct one and has one member, not {len(room.members)}.")
+    try:
+        return public_room_id(open_direct_room(cloud, _person(cloud, room.by), _person(cloud, room.members[0])))
+    except ValueError as error:
+        raise SeedError(str(error)) from None
 
 
 def _post(cloud: Cloud, who: str, path: str, body: dict[str, Any], where: str) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from webex.emulator import inprocess
+from webex.emulator import directory, inprocess
+from webex.emulator.rest.messages import open_direct_room
 from webex.ids import to_uuid
 
 if TYPE_CHECKING:
@@ -80,7 +81,13 @@ def _created(cloud: Cloud, person: str, path: str, body: dict[str, Any]) -> str:
 
 
 def _add_room(cloud: Cloud, title: str, person: str, members: list[str] | None = None) -> str:
-    """Make a room as one of the people, through the REST API."""
+    """Make a room as one of the people, through the REST API; without a title the direct room with the one member."""
+    if not title.strip():
+        if members is None or len(members) != 1:
+            raise ValueError("A room needs a title; a direct room, which has none, one member.")
+        with cloud.lock:
+            one, other = directory.require_person(cloud, person), directory.require_person(cloud, members[0])
+            return open_direct_room(cloud, one, other).id
     token = cloud.token_for(person)
     room = inprocess.call(cloud, "POST", "/v1/rooms", token=token, json={"title": title}, base=cloud.url)
     if room.status != 200:

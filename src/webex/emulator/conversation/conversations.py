@@ -128,7 +128,7 @@ def with_person(call: Call) -> Reply:
     other = call.state.people.get(call.path["personId"].lower())
     if other is not None and other.deleted and call.arg("includeConvWithDeletedUserUUID") != "true":
         other = None
-    room = direct_room(call, person, other) if other is not None else None
+    room = direct_room(call.state, person, other) if other is not None else None
     if room is None:
         raise Problem(404, "There is no direct conversation with this person.")
     return Reply(200, conversation_json(call.cloud, room, call.base, person, participants=True))
@@ -145,7 +145,7 @@ def create(call: Call) -> Reply:
     if direct and len(people) != 2:
         raise Problem(400, "A direct conversation has two participants.")
     if direct:
-        existing = direct_room(call, person, people[1])
+        existing = direct_room(call.state, person, people[1])
         if existing is not None:
             raise Problem(409, "There is a direct conversation already.")
     cloud = call.cloud

@@ -28,8 +28,9 @@ from webex.emulator.wire import Problem, Reply, Upload
 from webex.ids import to_hydra_id
 
 if TYPE_CHECKING:
+    from webex.emulator.cloud import Cloud
     from webex.emulator.routing import RouteTable
-    from webex.emulator.state import Person, Room
+    from webex.emulator.state import Person, Room, State
     from webex.emulator.wire import Call
 
 MOST_BYTES: Final = 7439
@@ -71,7 +72,7 @@ def list_direct(call: Call) -> Reply:
     """List the messages between two people, the newest first."""
     person = call.person("spark:messages_read")
     other = someone(call, {name: call.arg(name) for name in ("personId", "personEmail")})
-    room = direct_room(call, person, other)
+    room = direct_room(call.state, person, other)
     if room is None:
         raise Problem(404, "Failed to get one on one conversation", hint="The two have no direct space.")
     found = [message for message in call.state.messages.values() if message.room_id == room.id]
@@ -214,14 +215,25 @@ def delete(call: Call) -> Reply:
     return Reply(204)
 
 
-def direct_room(call: Call, first: Person, second: Person) -> Room | None:
+def direct_room(state: State, first: Person, second: Person) -> Room | None:
     """Return the direct room of two people, if there is one."""
-    for membership in call.state.memberships.values():
+    for membership in state.memberships.values():
         if membership.person_id == first.id:
-            room = call.state.rooms[membership.room_id]
-            if room.type == "direct" and membership_of(call.state, second, room.id) is not None:
+            room = state.rooms[membership.room_id]
+            if room.type == "direct" and membership_of(state, second, room.id) is not None:
                 return room
     return None
+
+
+def open_direct_room(cloud: Cloud, first: Person, second: Person) -> Room:
+    """Return the direct room of two people, a new one where there is none; no event is sent."""
+    if first.id == second.id:
+        raise ValueError("A direct room needs two people.")
+    room = direct_room(cloud.state, first, second)
+    if room is None:
+        room = make_room(cloud, first, second.display_name, type="direct")
+        join(cloud, room, second)
+    return room
 
 
 def _target(call: Call, person: Person, body: dict[str, Any]) -> Room:
@@ -237,10 +249,9 @@ def _target(call: Call, person: Person, body: dict[str, Any]) -> Room:
     other = someone(call, body, "toPersonId", "toPersonEmail")
     if other.id == person.id:
         raise Problem(400, "A direct message to oneself is not possible.")
-    room = direct_room(call, person, other)
+    room = direct_room(call.state, person, other)
     if room is None:
-        room = make_room(call.cloud, person, other.display_name, type="direct")
-        join(call.cloud, room, other)
+        room = open_direct_room(call.cloud, person, other)
         tell(call, "rooms", "created", room_json(room, call.state, person), person, room)
     return room
 

@@ -67,7 +67,7 @@ export function rooms(path, refresh) {
 function newRoom(accounts) {
   const names = accounts.filter((each) => each.kind === "person" || each.kind === "bot");
   return form(
-    [field("title", "Title", { required: true }), select("person", "Made by", names.map((each) => [each.id, each.name])),
+    [field("title", "Title", { placeholder: "empty: a direct room" }), select("person", "Made by", names.map((each) => [each.id, each.name])),
       field("members", "Members, by email", { placeholder: "bob@example.com" })],
     "Create",
     (data) => act("add_room", { title: data.title, person: data.person, members: data.members.split(/[\s,]+/).filter(Boolean) })
