@@ -118,6 +118,15 @@ def test_wsgi_app_without_a_user_redirects_to_the_sign_in(app: Any) -> None:
     assert started[-1][1]["location"] == "/auth/login?return_to=%2Fme"
 
 
+def test_request_is_the_one_that_the_server_gave() -> None:
+    def decodes_in_place(environ: Any, start_response: Any) -> Iterable[bytes]:
+        environ["PATH_INFO"] = environ["PATH_INFO"].encode("latin-1").decode()  # as Bottle does
+        start_response("200 OK", [])
+        return [environ["webex.request"].path.encode()]
+
+    assert b"".join(serve(decodes_in_place, as_latin1("/日"))[1]) == b"/%E6%97%A5"
+
+
 def test_refusal_after_data_was_sent_is_an_error() -> None:
     def late(environ: Any, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [])

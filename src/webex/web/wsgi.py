@@ -29,7 +29,8 @@ WebexAuth = BlockingSignIn
 class WebexMiddleware:
     """Serves the three routes, finds the signed-in user of every other request, and answers for handlers without one.
 
-    The environ gets `webex` (the user's client, or None), `webex.session` (who that is) and `webex.auth`. An app that
+    The environ gets `webex` (the user's client, or None), `webex.session` (who that is), `webex.auth`, and
+    `webex.request`, the `WebRequest` as the server gave it: some frameworks change `PATH_INFO` in place. An app that
     raises `NotSignedInError` or `ReauthorizationRequiredError` (as any call may) before it has sent something sends a
     person to the sign-in and a script a 401; while the storage fails the answer is 503. What the app returns is
     handed on as it is, and stays lazy.
@@ -54,6 +55,7 @@ class WebexMiddleware:
         try:
             session = self._auth.session(request)
             environ["webex.auth"] = self._auth
+            environ["webex.request"] = request
             environ["webex.session"] = session
             environ["webex"] = self._auth.client(session) if session is not None else None
             body = self._app(environ, started)
