@@ -74,6 +74,54 @@ def test_prefilled_form_round_trips(form: Everything) -> None:
     assert found == form
 
 
+CHOICES = Literal["a", "b", "c"]
+TYPES: dict[Any, st.SearchStrategy[Any]] = {
+    str: TEXT,
+    int: st.integers(-(2**53), 2**53),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    bool: st.booleans(),
+    date: st.dates(),
+    time: st.times().map(lambda moment: moment.replace(microsecond=0)),
+    CHOICES: st.sampled_from(["a", "b", "c"]),
+    Size: st.sampled_from(Size),
+    list[CHOICES]: st.lists(st.sampled_from(["a", "b", "c"]), unique=True),
+    list[Size]: st.lists(st.sampled_from(Size), unique=True),
+}
+NAMES = ["id", "type", "value", "data", "title", "action", "name_2", "x"]
+
+
+@st.composite
+def any_form(draw: st.DrawFn) -> Form:
+    """Return a form of a class of its own, with any fields."""
+    types: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True)):
+        kind = draw(st.sampled_from([*TYPES]))
+        is_list = kind in (list[CHOICES], list[Size])
+        has_default = draw(st.booleans())
+        value = draw(TYPES[kind] if has_default else TYPES[kind].filter(lambda found: found != []))  # it is required
+        types[name], values[name] = kind, value
+        if has_default and is_list:
+            defaults[name] = []
+        elif has_default and kind is not bool:
+            types[name], defaults[name] = kind | None, None
+            values[name] = draw(st.sampled_from([value, None]))
+    namespace = {"__annotations__": types, "__module__": __name__} | defaults
+    made: Any = type(Form)("AnyForm", (Form,), namespace, kw_only=True)
+    form: Form = made(**values)
+    return form
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@given(form=any_form())
+def test_forms_of_any_fields_round_trip(form: Form) -> None:
+    kind = type(form)
+    found, errors = parse(kind, submitted(card_of(kind, as_prefilled(form).values, {}, "token")))
+    assert not errors
+    assert found == form
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(inputs=st.dictionaries(st.sampled_from(Everything.__struct_fields__), st.text() | st.integers() | st.booleans()))
 def test_no_submission_raises(inputs: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+import webex.telemetry  # noqa: F401  # adds the handler of its logger before the first test, not within one
+
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD") if hasattr(signal, name)]
 _OF_PYTEST = ("PYTEST_CURRENT_TEST",)
 
