@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.simulate_fleet import simulate, table
+from webex.fleet.shards import GIVEN_AT_ONCE
 
 
 def test_everyone_is_listened_for_again_and_the_load_stays_in_its_bounds() -> None:
@@ -15,6 +16,8 @@ def test_everyone_is_listened_for_again_and_the_load_stays_in_its_bounds() -> No
         # Each worker polls twice a second and looks, renews and tells now and then; a start lists the users.
         assert each.storage_peak <= workers * 20 + shards * 4, each
         assert each.storage_quiet < workers * 6 + shards, each
+        assert each.given_at_once <= GIVEN_AT_ONCE, each
+    assert results[0].given_at_once == GIVEN_AT_ONCE  # the first worker takes all, and gives most of it to the others
     dead = results[1]
     assert 0 < dead.moved <= shards // workers + 2  # of the one that died, and no other
     assert results[4].moved == 0

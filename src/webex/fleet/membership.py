@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from webex.errors import StorageError
 from webex.fleet.news import NAMESPACE, NewsBoard
-from webex.fleet.shards import Member, make_plan
+from webex.fleet.shards import Member, give_next, make_plan
 from webex.realtime.tasks import Tasks
 from webex.storage.boot_clock import boot_time
 
@@ -23,7 +23,6 @@ __all__ = ["Membership", "look_pauses", "read_members"]
 _logger = logging.getLogger("webex.fleet")
 
 _AT_ONCE: Final = 16  # leases that are asked for or renewed at the same time
-_GIVEN_AT_ONCE: Final = 4  # shards
 _LOOKS_PER_LEASE: Final = 10
 _WORKERS_PER_SECOND: Final = 100.0  # looks of all workers together, so that a large fleet does not look all the time
 
@@ -142,8 +141,7 @@ class Membership:
         keeps = frozenset(shard for shard, holding in self._held.items() if not holding.giving)
         expected = self._expected if boot_time() < self._expected_until else 0
         plan = make_plan(Member(self.worker, keeps, self._leaving), self.others, self.shards, expected=expected)
-        # A few at a time, so that those who take them are soon connected again; what is given brings the next look.
-        for shard in plan.give[: max(_GIVEN_AT_ONCE - len(self._giving), 0)]:
+        for shard in give_next(plan, len(self._giving)):
             self._give(shard)
         if plan.take and await self._take(plan.take):
             await self._tell_of_me()

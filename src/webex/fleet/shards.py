@@ -3,7 +3,8 @@
 Users are hashed onto a fixed number of *shards*. A shard is held by one worker, by a lease in the storage, so that the
 number of leases does not grow with the number of users. Each worker sees the same list of workers and of what each
 holds, and decides by itself what to take and what to give: it keeps what it has (sticky), and no worker holds more than
-its share. `Balance` is what the workers run, and what `benchmarks/simulate_fleet.py` runs in virtual time.
+its share. `make_plan` and `give_next` are what the workers run, and what `benchmarks/simulate_fleet.py` runs in virtual
+time.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["MOST_SHARDS", "Member", "Plan", "make_plan", "shard_of", "share_of"]
+__all__ = ["GIVEN_AT_ONCE", "MOST_SHARDS", "Member", "Plan", "give_next", "make_plan", "shard_of", "share_of"]
 
 MOST_SHARDS: Final = 1024
+GIVEN_AT_ONCE: Final = 4
 
 
 def shard_of(user_key: str, shards: int) -> int:
@@ -79,6 +81,14 @@ def make_plan(me: Member, others: Collection[Member], shards: int, *, expected: 
         if givers.index(me.worker) < needed - leaving:
             return Plan(give=_by_rank(me.worker, me.shards)[-1:])
     return Plan()
+
+
+def give_next(plan: Plan, under_way: int) -> tuple[int, ...]:
+    """Return the shards to begin to give now, while `under_way` others are being given.
+
+    A few at a time, so that those who take them are soon connected again; what is given brings the next look.
+    """
+    return plan.give[: max(GIVEN_AT_ONCE - under_way, 0)]
 
 
 def _by_rank(worker: str, shards: Collection[int]) -> tuple[int, ...]:
