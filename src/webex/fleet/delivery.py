@@ -22,8 +22,8 @@ _logger = logging.getLogger("webex.fleet")
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 5.0
-_REFUSED_AFTER: Final = 10  # attempts that failed, while so many others succeeded: it is this event, not the broker
-_OTHERS: Final = 20
+_REFUSED_AFTER: Final = 10  # attempts that failed, each after others had succeeded: it is this event, not the broker
+_OTHERS: Final = 20  # events that succeeded meanwhile, at least
 
 
 @dataclass(slots=True)
@@ -127,7 +127,8 @@ class Delivery:
 
     async def _deliver(self, user: str, event: Event[Any]) -> None:
         backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
-        tries, others_before = 0, self.counts.delivered
+        tries = refusals = 0
+        before = since = self.counts.delivered
         while user not in self._paused and self._may(user):
             try:
                 await self._deliver_once(event)
@@ -136,8 +137,10 @@ class Delivery:
                 self.counts.failed += 1
                 self.counts.last_error = type(error).__name__
                 _logger.warning("%s:%s could not be delivered (%s)", event.resource, event.event, type(error).__name__)
-                others = self.counts.delivered - others_before
-                refused = tries >= _REFUSED_AFTER and others >= _OTHERS
+                delivered = self.counts.delivered
+                refusals += delivered > since  # else the broker may be away, for this event as for all
+                since = delivered
+                refused = refusals >= _REFUSED_AFTER and delivered - before >= _OTHERS
                 if refused if self._tries is None else tries >= self._tries:
                     _logger.error("an event was put back after %d attempts; its room goes on", tries)
                     event.nack(self._put_back_for)
