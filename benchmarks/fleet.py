@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fleet_processes import Worker
+from benchmarks.fleet_processes import Gate, Worker
 from benchmarks.fleet_worker import APP, storage_of
 from webex import AsyncIntegration, AsyncWebex
 from webex.emulator import Emulator
@@ -90,7 +90,7 @@ class Run:
         self.chance = random.Random(seed)  # repeatable on purpose
         self.outcome = Outcome(people=people, workers=workers)
         self.name = f"webex-fleet-{secrets.token_hex(5)}"
-        self._people_wanted, self._lease = people, lease
+        self._people_wanted, self.lease = people, lease
         self._storage_wanted, self._broker_wanted = storage, broker
         self._workers_wanted = workers
         self.workers: list[Worker] = []
@@ -117,9 +117,9 @@ class Run:
                     await self.until_connected(self._workers_wanted)
                     self.outcome.settled = time.monotonic() - began
                     self._used_before = self._cpu()
-                    writing = asyncio.ensure_future(self._write(seconds, per_second))
-                    await faults(self, seconds)
-                    await writing
+                    async with asyncio.TaskGroup() as together:
+                        disturbing = together.create_task(faults(self, seconds))
+                        together.create_task(self._write(seconds, per_second, disturbing))
                     received = await self._collect()
                     self._measure()
                     self._judge(received)
@@ -148,7 +148,7 @@ class Run:
 
     def _start_workers(self) -> None:
         options = {
-            "lease": self._lease,
+            "lease": self.lease,
             "poll": 0.2,
             "look_for_users": 1.0,
             "connects_per_second": 200.0,
@@ -161,7 +161,10 @@ class Run:
             "name": self.name,
             "options": options,
         }
-        self.workers = [Worker(number, how, self.folder) for number in range(self._workers_wanted)]
+        port = 0
+        for number in range(self._workers_wanted):
+            self.workers.append(Worker(number, how, self.folder, port))
+            port = self.workers[0].cloud_gate.port
         for worker in self.workers:
             worker.start()
 
@@ -177,12 +180,12 @@ class Run:
                     return
                 await asyncio.sleep(0.1)
 
-    async def _write(self, seconds: float, per_second: float) -> None:
-        """Write messages at a rate of events per second for all people together."""
+    async def _write(self, seconds: float, per_second: float, disturbing: asyncio.Future[Any]) -> None:
+        """Write at a rate of events per second for all people together, until the last fault is over."""
         end = time.monotonic() + seconds
         between = IN_A_ROOM / per_second
         following = time.monotonic()
-        while time.monotonic() < end:
+        while time.monotonic() < end or not disturbing.done():
             room, members = self.chance.choice(self.rooms)
             text = str(self._number)
             self._number += 1
@@ -287,19 +290,26 @@ class Run:
         """Stop a worker for longer than its lease, and let it go on."""
         worker = self.chance.choice(self.workers)
         worker.send(signal.SIGSTOP)
-        await asyncio.sleep(self._lease * 1.6)
+        await asyncio.sleep(self.lease * 1.6)
         worker.send(signal.SIGCONT)
         self.outcome.faults["stop"] += 1
 
     async def cut_storage(self) -> None:
         """Cut a worker off from the storage for longer than its lease."""
-        worker = self.chance.choice(self.workers)
-        if worker.gate is None:
-            return
-        worker.gate.cut()
-        await asyncio.sleep(self._lease * 1.6)
-        worker.gate.restore()
-        self.outcome.faults["storage cut"] += 1
+        gate = self.chance.choice(self.workers).storage_gate
+        if gate is not None:
+            await self._cut(gate)
+            self.outcome.faults["storage cut"] += 1
+
+    async def cut_cloud(self) -> None:
+        """Cut a worker off from the cloud for as long; it goes on to hold its leases."""
+        await self._cut(self.chance.choice(self.workers).cloud_gate)
+        self.outcome.faults["cloud cut"] += 1
+
+    async def _cut(self, gate: Gate) -> None:
+        gate.cut()
+        await asyncio.sleep(self.lease * 1.6)
+        gate.restore()
 
     async def close_sockets(self) -> None:
         """Close the sockets of all people at once, as a region that restarts does."""
@@ -309,9 +319,11 @@ class Run:
 
 
 async def every_fault(run: Run, seconds: float) -> None:
-    """Two kills, a stop past the lease, a cut from the storage, and all sockets closed."""
-    for fault in (run.kill, run.stop_and_continue, run.close_sockets, run.cut_storage, run.kill):
-        await asyncio.sleep(seconds / 12)
+    """Three kills, a stop past the lease, all sockets closed, and a cut from the storage and one from the cloud."""
+    faults = (run.kill, run.stop_and_continue, run.close_sockets, run.cut_storage, run.kill, run.cut_cloud, run.kill)
+    take = 9.5 * run.lease  # seconds, of all of them
+    for fault in faults:
+        await asyncio.sleep(max((seconds - take) / len(faults), 0.5))
         await fault()
 
 

@@ -1,4 +1,9 @@
-"""The processes of the run in `benchmarks.fleet`, and gates between them and their storage that can be cut."""
+"""The processes of the run in `benchmarks.fleet`, and gates between them, their storage and the cloud that can be cut.
+
+Each worker reaches the cloud by one name and port, `CLOUD`, as the hosts of a fleet do: the address of a device that
+one of them has registered has to work for the others. Behind the name each has a loopback address of its own, where its
+gate listens.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +19,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+CLOUD: Final = "localhost"
 
 
 class Gate:
     """A TCP forwarder to a server that can be cut: connections hang, and new ones too, until it is restored."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
+    def __init__(self, host: str, port: int, *, at: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        self._target, self._at = (host, port), at
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -31,7 +37,7 @@ class Gate:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, *self._at)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
@@ -85,16 +91,19 @@ class Gate:
 class Worker:
     """One process of the fleet."""
 
-    def __init__(self, number: int, how: dict[str, Any], folder: Path) -> None:
+    def __init__(self, number: int, how: dict[str, Any], folder: Path, cloud_port: int) -> None:
         self.number, self._how, self._folder = number, how, folder
         self._starts = 0
         self.process: subprocess.Popen[bytes] | None = None
-        self.gate: Gate | None = None
+        cloud, here = urlsplit(how["url"]), f"127.0.0.{number + 2}"
+        self.cloud_gate = Gate(cloud.hostname or "127.0.0.1", cloud.port or 80, at=(here, cloud_port))
+        self._how = {**how, "url": f"http://{CLOUD}:{self.cloud_gate.port}", "cloud": here}
+        self.storage_gate: Gate | None = None
         address = urlsplit(how["storage"])
         if address.scheme in ("redis", "postgresql") and address.port is not None:
-            self.gate = Gate(address.hostname or "127.0.0.1", address.port)
-            through = address.netloc.replace(f":{address.port}", f":{self.gate.port}")
-            self._how = {**how, "storage": address._replace(netloc=through).geturl()}
+            self.storage_gate = Gate(address.hostname or "127.0.0.1", address.port)
+            through = address.netloc.replace(f":{address.port}", f":{self.storage_gate.port}")
+            self._how["storage"] = address._replace(netloc=through).geturl()
 
     @property
     def name(self) -> str:
@@ -138,8 +147,9 @@ class Worker:
     def close(self) -> None:
         """End whatever is left of it."""
         self.kill()
-        if self.gate is not None:
-            self.gate.close()
+        for gate in (self.cloud_gate, self.storage_gate):
+            if gate is not None:
+                gate.close()
 
     def used(self) -> tuple[float, float]:
         """Return the memory in MB (resident) and the CPU in seconds."""

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from benchmarks.fleet_processes import CLOUD
 from webex import AsyncIntegration
 from webex.emulator import accounts
 from webex.fleet import Fleet, NatsPublisher, RabbitPublisher, RedisStreamPublisher, encode
@@ -78,6 +82,16 @@ class Noting:
         self._file.close()
 
 
+def reached_at(name: str, address: str) -> AbstractContextManager[Any]:
+    """Let this process reach a host at an address of its own, as a line of /etc/hosts does."""
+    resolve = socket.getaddrinfo
+
+    def resolved(host: Any, *args: Any, **options: Any) -> Any:
+        return resolve(address if host in (name, name.encode()) else host, *args, **options)
+
+    return mock.patch.object(socket, "getaddrinfo", resolved)
+
+
 async def main(how: dict[str, Any]) -> None:
     """Work until SIGTERM."""
     storage = storage_of(how["storage"], how["name"])
@@ -95,4 +109,6 @@ async def main(how: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(json.loads(sys.argv[1])))
+    given = json.loads(sys.argv[1])
+    with reached_at(CLOUD, given["cloud"]):
+        asyncio.run(main(given))
