@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import secrets
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from tests.realtime.helpers import client_of, run, until
 from tests.realtime.test_hub import APP
+from tests.support.services import need
 from webex import AsyncIntegration, AsyncWebex
 from webex.emulator.cloud import Cloud
 from webex.errors import ConfigurationError
 from webex.fleet import Fleet, announce_sign_ins, delivery
 from webex.realtime import RealtimeMessageEvent
-from webex.storage import MemoryStorage, SQLiteStorage
+from webex.realtime.checkpoint import Checkpoint
+from webex.storage import MemoryStorage, RedisStorage, SQLiteStorage
 
 QUICK: dict[str, Any] = {
     "lease": 2.0,
@@ -242,14 +246,45 @@ def test_an_event_that_the_broker_refuses_does_not_hold_its_room_up_for_ever(
                 await until(lambda: len(fleet.users) == 2 and not fleet.health.connecting)
                 await site.write("too large", site.people[0])
                 await site.write("after it", site.people[0])
-                for number in range(25):
-                    await site.write(str(number), site.people[1])
-                await site.published(26)
+                while not site.log.texts(site.people[0]):
+                    await site.write("another one", site.people[1])
                 assert site.log.texts(site.people[0]) == ["after it"]
+                assert len(site.log.texts(site.people[1])) >= 20
             site.log.before = None
             async with site.worker("b"):
-                await site.published(27)
+                await until(lambda: len(site.log.texts(site.people[0])) == 2)
             assert site.log.texts(site.people[0]) == ["after it", "too large"]
+
+    run(main())
+
+
+def test_order_of_a_room_holds_when_the_broker_is_away_twice(
+    webex_cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_LONGEST_PAUSE", 0.01)
+
+    async def main() -> None:
+        async with site_of(webex_cloud, tmp_path, 2) as site:
+            attempts = 0
+
+            async def be_away_twice(text: str) -> None:
+                nonlocal attempts
+                if text == "one" and attempts < 12:
+                    attempts += 1
+                    if attempts == 9:  # it goes on while the broker is back, and fails when it is away again
+                        await until(lambda: len(site.log.texts(site.people[1])) == 20)
+                    raise ConnectionError("the broker is away")
+
+            site.log.before = be_away_twice
+            async with site.worker("a") as fleet:
+                await until(lambda: len(fleet.users) == 2 and not fleet.health.connecting)
+                await site.write("one", site.people[0])
+                await site.write("two", site.people[0])
+                await until(lambda: attempts == 9)
+                for number in range(20):
+                    await site.write(str(number), site.people[1])
+                await site.published(22)
+                assert site.log.texts(site.people[0]) == ["one", "two"]
 
     run(main())
 
@@ -278,6 +313,79 @@ def test_user_who_is_left_and_joined_again_at_once_is_listened_for(
             assert webex_cloud.mercury.connections() == 1
 
     run(main())
+
+
+def test_leaving_that_hangs_does_not_hold_up_the_joining(
+    webex_cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webex.fleet.connections._LEAVING_PATIENCE", 0.05)
+    flush = Checkpoint.flush
+
+    async def main() -> None:
+        answers = asyncio.Event()
+
+        async def hang(checkpoint: Checkpoint) -> None:
+            await answers.wait()
+            await flush(checkpoint)
+
+        async with site_of(webex_cloud, tmp_path, 1) as site, site.worker("a") as fleet:
+            user, connections = site.people[0], fleet._connections
+            assert connections is not None
+            await fleet.wait_until_connected()
+            await site.write("before")
+            await site.published(1)
+            monkeypatch.setattr(Checkpoint, "flush", hang)
+            leaving = asyncio.ensure_future(connections.leave(user))
+            await until(lambda: fleet.users == [])
+            connections.join(user)
+            await site.write("after")
+            await site.published(2)
+            assert site.log.texts() == ["before", "after"]
+            answers.set()
+            await leaving
+            await site.write("later")
+            await site.published(3)
+            assert fleet.users == [user]
+            assert webex_cloud.mercury.connections() == 1
+
+    run(main())
+
+
+@pytest.mark.services
+def test_users_who_are_left_while_redis_answers_are_left(webex_cloud: Cloud) -> None:
+    """Where a command ends at the moment of its cancellation, what was cancelled must not go on."""
+    host, port = need("redis").address
+    url, name = f"redis://{host}:{port}/0", f"webex-test-{secrets.token_hex(6)}"
+
+    async def main() -> None:
+        storage = RedisStorage(url, prefix=name)
+        async with AsyncIntegration(**APP, emulator_url=webex_cloud.url, storage=storage) as integration:
+            for number in range(30):
+                person = webex_cloud.add_person(f"user{number}@example.com")
+                await integration.adopt(person.id, webex_cloud.token_for(person.email))
+            async with Fleet(integration, publisher=Log().of("a"), **{**QUICK, "lease": 60.0}) as fleet:
+                await fleet.wait_until_connected()
+                connections, users = fleet._connections, fleet.users
+                assert connections is not None
+                leaving = []
+                for pause in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
+                    leaving += [asyncio.ensure_future(connections.leave(user)) for user in users]
+                    await asyncio.sleep(0)
+                    for user in users:
+                        connections.join(user)
+                    await asyncio.sleep(pause)
+                await asyncio.gather(*leaving)
+                for user in users:
+                    connections.join(user)
+                await fleet.wait_until_connected()
+                assert sorted(fleet.users) == sorted(users)
+
+    try:
+        run(main())
+    finally:
+        with redis.Redis.from_url(url) as client:
+            for key in client.scan_iter(match=f"{name}:*", count=1000):
+                client.delete(key)
 
 
 def test_handlers_are_called_by_resource_and_event(webex_cloud: Cloud, tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from tests.storage.helpers import AsyncMemory, DictAdapter, FakeRuntime, MovableClock
+from tests.storage.helpers import AsyncDictAdapter, AsyncMemory, DictAdapter, FakeRuntime, MovableClock
 from webex.errors import MissingKeyError, StorageError
 from webex.runtime import EventLoopRuntime, drive
 from webex.storage import Capabilities, MemoryStorage, StorageAccess
@@ -404,3 +405,35 @@ def test_key_error_of_an_adapter_means_a_missing_key(method: str) -> None:
     with pytest.raises(MissingKeyError) as missing:
         drive(call("space", "key"))
     assert (missing.value.key, missing.value.namespace) == ("key", "space")
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_cancellation_that_an_adapter_swallows_is_heeded(raises: bool) -> None:
+    began = asyncio.Event()
+
+    class Swallowing(AsyncDictAdapter):
+        """As over `asyncio.wait_for` of Python 3.11, when the answer comes at the moment of the cancellation."""
+
+        async def get(self, key: str) -> Any:
+            began.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+            if raises:
+                raise OSError("the connection was lost")
+            return 1
+
+        async def bind(self, namespace: str, options: Any) -> Any:
+            bound = await super().bind(namespace, options)
+            bound.get = self.get  # type: ignore[method-assign]  # the call that swallows
+            return bound
+
+    async def main() -> bool:
+        runtime = EventLoopRuntime()
+        task = asyncio.create_task(StorageAccess(Swallowing(), runtime).get("space", "key"))
+        await began.wait()
+        task.cancel()
+        await asyncio.wait({task})
+        await runtime.aclose()
+        return task.cancelled()
+
+    assert asyncio.run(main())

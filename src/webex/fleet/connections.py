@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from webex.errors import ConnectionReplacedError, NotSignedInError, ReauthorizationRequiredError, WebexError
 from webex.http.timing import Backoff
-from webex.realtime.tasks import Tasks
+from webex.realtime.tasks import Tasks, end
 
 if TYPE_CHECKING:
     from webex.fleet.delivery import Delivery
@@ -24,6 +24,7 @@ _logger = logging.getLogger("webex.fleet")
 _AGAIN: Final = 15.0  # seconds until a user who could not be listened for is looked at again
 _LONGEST_PAUSE: Final = 30.0
 _FIRST_AFTER_REPLACED: Final = 0.5
+_LEAVING_PATIENCE: Final = 5.0  # seconds that a user who joins again waits for the end of the leaving
 
 
 class Connections:
@@ -71,7 +72,9 @@ class Connections:
 
     async def _leave(self, user: str, joining: asyncio.Task[None] | None) -> None:
         if joining is not None:
-            await asyncio.wait({joining})
+            await end((joining,))
+            if self._leaving.get(user) is not asyncio.current_task():
+                return  # the user was joined again meanwhile
         self.refused.pop(user, None)
         self._replaced.pop(user, None)
         self._delivery.drop(user)
@@ -113,8 +116,9 @@ class Connections:
                         self.join(user)
 
     async def _connect(self, user: str) -> None:
-        while leaving := self._leaving.get(user):
-            await asyncio.wait({leaving})
+        if leaving := self._leaving.get(user):
+            await asyncio.wait({leaving}, timeout=_LEAVING_PATIENCE)
+            self._left(user, leaving)  # one that hangs goes on by itself: the new connection replaces what it closes
         self._delivery.resume(user)
         backoff = Backoff(1.0, _LONGEST_PAUSE)
         if replaced := self._replaced.get(user, 0):  # another worker may have it by right: it is asked less and less

@@ -17,7 +17,7 @@ from webex.ids import checked_key
 from webex.realtime.options import check_resources, split_options
 from webex.realtime.resources import RESOURCES
 from webex.realtime.subscription import MAX_IN_HAND
-from webex.realtime.tasks import Tasks
+from webex.realtime.tasks import Tasks, end
 from webex.runtime.unpicklable import Unpicklable
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ class RealtimeHub(Unpicklable):
         key = checked_key(user_key)
         listening, forwarding = self._listening.pop(key, None), self._forwarding.pop(key, None)
         if forwarding is not None:
-            forwarding.cancel()
-            await asyncio.wait({forwarding})
+            await end((forwarding,))
         if listening is not None:
             await listening.stop_listening()
 

@@ -7,7 +7,8 @@ import logging
 import ssl
 import weakref
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from webex.encryption.keys import KeyRing
@@ -71,6 +72,7 @@ class ConnectionManager:
         self._fetching: dict[str, asyncio.Task[Catalog]] = {}
         self._connections: dict[tuple[Any, str], UserConnection] = {}
         self._senders: dict[Any, UserConnection] = {}
+        self._ending: set[UserConnection] = set()  # dropped, and still to be closed
         self.watched: Counter[tuple[Any, str]] = Counter()  # (user, person) → subscriptions to the presence of a person
 
     # Listening
@@ -129,7 +131,17 @@ class ConnectionManager:
 
     def listeners(self) -> list[UserConnection]:
         """Return all connections, open or not."""
-        return [*self._connections.values(), *self._senders.values()]
+        return [*self._connections.values(), *self._senders.values(), *self._ending]
+
+    @contextmanager
+    def dropped(self, listener: UserConnection) -> Iterator[None]:
+        """Close a connection in this block while the next use makes a new one; a sign-out still finds it."""
+        self.drop(listener)
+        self._ending.add(listener)
+        try:
+            yield
+        finally:
+            self._ending.discard(listener)
 
     def drop(self, listener: UserConnection) -> None:
         """Forget a connection; the next use makes a new one."""
@@ -143,6 +155,7 @@ class ConnectionManager:
         owner = user if isinstance(user, str) else self.owner_of(user)
         ended = [each for (whose, _), each in self._connections.items() if whose == owner]
         ended += [each for whose, each in self._senders.items() if whose == owner]
+        ended += [each for each in self._ending if self.owner_of(each.tokens) == owner]
         error = NotSignedInError("This user was signed out.", user_key=key)
         for listener in ended:
             self.drop(listener)

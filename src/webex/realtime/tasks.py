@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Iterable
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+_AGAIN: Final = 5.0  # seconds that a cancelled task has to end, before it is cancelled once more
 
 
 class Tasks:
@@ -35,15 +37,27 @@ class Tasks:
 
     async def close(self) -> None:
         """Cancel all of them and wait until they have ended."""
-        running = [task for task in self._running if task is not asyncio.current_task()]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await end(self._running)
 
     def _on_done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()
+
+
+async def end(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel tasks and wait until they have ended, all but the one that calls.
+
+    One that goes on is cancelled again: a library may have swallowed the cancellation, as `asyncio.wait_for` of
+    Python 3.11 does when what it waits for ends at that moment.
+    """
+    running = {task for task in tasks if task is not asyncio.current_task()}
+    while running:
+        for task in running:
+            task.cancel()
+        done, running = await asyncio.wait(running, timeout=_AGAIN)
+        for task in done:
+            observed(task)
 
 
 def observed(task: asyncio.Future[Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -41,7 +42,7 @@ from webex.realtime.mercury.socket import Closed, MercurySocket
 from webex.realtime.options import ConnectionOptions
 from webex.realtime.records import checkpoint_owner
 from webex.realtime.service_client import UserServiceClient
-from webex.realtime.tasks import Tasks, observed
+from webex.realtime.tasks import Tasks, end, observed
 from webex.telemetry import Connected, ConnectionEnded, Disconnected
 
 if TYPE_CHECKING:
@@ -199,29 +200,31 @@ class UserConnection:
             task, self._task = self._task, None
             if task is None:
                 return
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            self._telemetry.tell(ConnectionEnded(self.dispatcher.user, self._owner[2]))
-            if self._refreshing is not None:
-                self._refreshing.cancel()
-            await self._tasks.close()
-            await self.dispatcher.close()
-            await self.keys.close()
-            await self.channel.close()
-            if self._remembers:
-                try:
-                    await self.checkpoint.flush()
-                except WebexError as failure:
-                    _logger.warning("the checkpoint could not be stored: %s", type(failure).__name__)
-            if self.options.fenced:  # the next start reads what another process has stored meanwhile
-                self.manager.drop(self)
-            if self._up is not None and not self._up.done():
-                self._up.set_exception(RealtimeError("Listening was ended before it had begun."))
-            if self._multiple:
-                try:
-                    await self.devices.unregister()
-                except WebexError as failure:
-                    _logger.info("the device could not be deleted: %s", type(failure).__name__)
+            # The next start reads what another process has stored meanwhile, and waits for no close that hangs.
+            with self.manager.dropped(self) if self.options.fenced else nullcontext():
+                await end((task,))
+                await self._close()
+
+    async def _close(self) -> None:
+        self._telemetry.tell(ConnectionEnded(self.dispatcher.user, self._owner[2]))
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+        await self._tasks.close()
+        await self.dispatcher.close()
+        await self.keys.close()
+        await self.channel.close()
+        if self._remembers:
+            try:
+                await self.checkpoint.flush()
+            except WebexError as failure:
+                _logger.warning("the checkpoint could not be stored: %s", type(failure).__name__)
+        if self._up is not None and not self._up.done():
+            self._up.set_exception(RealtimeError("Listening was ended before it had begun."))
+        if self._multiple:
+            try:
+                await self.devices.unregister()
+            except WebexError as failure:
+                _logger.info("the device could not be deleted: %s", type(failure).__name__)
 
     # The connection
 
@@ -320,8 +323,7 @@ class UserConnection:
             await self._serve()
         finally:
             if self._switching is not None:  # nor may another socket open now
-                self._switching.cancel()
-                await asyncio.gather(self._switching, return_exceptions=True)
+                await end((self._switching,))
             present, self._socket = self._socket, None
             if present is not None:
                 await present.close()

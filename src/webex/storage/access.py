@@ -51,6 +51,7 @@ class StorageAccess:
         own_timeout = getattr(self.storage, "busy_timeout", _BUSY_TIMEOUT)
         self._busy_timeout: float = own_timeout if busy_timeout is None else busy_timeout
         self._both = runtime.style == "async" and hasattr(self.storage, "bind_async")
+        self._awaited: Callable[[Any], Awaitable[Any]] = settle if runtime.style == "blocking" else _heeding()
         self._asynchronous = self._both or is_asynchronous(self.storage)
         if self._asynchronous and runtime.style == "blocking":
             raise ConfigurationError(
@@ -367,7 +368,8 @@ class StorageAccess:
                 f"{method}() of {self.storage!r} returned something to await, which the blocking client can't do: "
                 f"use the asynchronous client, or an adapter whose methods return their result"
             )
-        return await settle(result)
+        settled: T = await self._awaited(result)
+        return settled
 
     async def _wait_for_turn(self, backoff: Backoff | None, give_up: float, method: str, busy: BusyError) -> Backoff:
         backoff = backoff or Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
@@ -394,7 +396,8 @@ class StorageAccess:
         try:
             pages = await self._settled("keys", binding.keys(prefix, page_size=_PAGE))
             if hasattr(pages, "__aiter__"):
-                async for page in pages:
+                listing = aiter(pages)
+                while (page := await self._awaited(anext(listing, _END))) is not _END:
                     yield page
                 return
             iterator: Iterator[list[str]] = iter(pages)
@@ -469,3 +472,12 @@ class AccessLease:
 
     def __repr__(self) -> str:
         return f"AccessLease({self.name!r})"
+
+
+def _heeding() -> Callable[[Any], Awaitable[Any]]:
+    from webex.runtime.cancellation import heeding  # not in blocking style, which needs no asyncio
+
+    async def awaited(value: Any) -> Any:
+        return await heeding(value) if hasattr(value, "__await__") else value
+
+    return awaited
