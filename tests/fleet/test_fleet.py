@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import secrets
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,18 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from tests.realtime.helpers import client_of, run, until
 from tests.realtime.test_hub import APP
-from tests.support.services import need
 from webex import AsyncIntegration, AsyncWebex
 from webex.emulator.cloud import Cloud
 from webex.errors import ConfigurationError
 from webex.fleet import Fleet, announce_sign_ins, delivery
 from webex.realtime import RealtimeMessageEvent
-from webex.realtime.checkpoint import Checkpoint
-from webex.storage import MemoryStorage, RedisStorage, SQLiteStorage
+from webex.storage import MemoryStorage, SQLiteStorage
 
 QUICK: dict[str, Any] = {
     "lease": 2.0,
@@ -287,105 +283,6 @@ def test_order_of_a_room_holds_when_the_broker_is_away_twice(
                 assert site.log.texts(site.people[0]) == ["one", "two"]
 
     run(main())
-
-
-@pytest.mark.parametrize("how", ["leave", "drain"])
-def test_user_who_is_left_and_joined_again_at_once_is_listened_for(
-    webex_cloud: Cloud, tmp_path: Path, how: str
-) -> None:
-    async def main() -> None:
-        async with site_of(webex_cloud, tmp_path, 1) as site, site.worker("a") as fleet:
-            user, connections = site.people[0], fleet._connections
-            assert connections is not None
-            leaving = []
-            for pause in (0.0, 0.002, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1):
-                work = connections.leave(user) if how == "leave" else connections.drain([user])
-                leaving.append(asyncio.ensure_future(work))
-                await asyncio.sleep(0)
-                connections.join(user)
-                await asyncio.sleep(pause)
-            await asyncio.gather(*leaving)
-            connections.join(user)
-            await fleet.wait_until_connected()
-            assert fleet.users == [user]
-            await site.write("hello")
-            await site.published(1)
-            assert webex_cloud.mercury.connections() == 1
-
-    run(main())
-
-
-def test_leaving_that_hangs_does_not_hold_up_the_joining(
-    webex_cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("webex.fleet.connections._LEAVING_PATIENCE", 0.05)
-    flush = Checkpoint.flush
-
-    async def main() -> None:
-        answers = asyncio.Event()
-
-        async def hang(checkpoint: Checkpoint) -> None:
-            await answers.wait()
-            await flush(checkpoint)
-
-        async with site_of(webex_cloud, tmp_path, 1) as site, site.worker("a") as fleet:
-            user, connections = site.people[0], fleet._connections
-            assert connections is not None
-            await fleet.wait_until_connected()
-            await site.write("before")
-            await site.published(1)
-            monkeypatch.setattr(Checkpoint, "flush", hang)
-            leaving = asyncio.ensure_future(connections.leave(user))
-            await until(lambda: fleet.users == [])
-            connections.join(user)
-            await site.write("after")
-            await site.published(2)
-            assert site.log.texts() == ["before", "after"]
-            answers.set()
-            await leaving
-            await site.write("later")
-            await site.published(3)
-            assert fleet.users == [user]
-            assert webex_cloud.mercury.connections() == 1
-
-    run(main())
-
-
-@pytest.mark.services
-def test_users_who_are_left_while_redis_answers_are_left(webex_cloud: Cloud) -> None:
-    """Where a command ends at the moment of its cancellation, what was cancelled must not go on."""
-    host, port = need("redis").address
-    url, name = f"redis://{host}:{port}/0", f"webex-test-{secrets.token_hex(6)}"
-
-    async def main() -> None:
-        storage = RedisStorage(url, prefix=name)
-        async with AsyncIntegration(**APP, emulator_url=webex_cloud.url, storage=storage) as integration:
-            for number in range(30):
-                person = webex_cloud.add_person(f"user{number}@example.com")
-                await integration.adopt(person.id, webex_cloud.token_for(person.email))
-            async with Fleet(integration, publisher=Log().of("a"), **{**QUICK, "lease": 60.0}) as fleet:
-                await fleet.wait_until_connected()
-                connections, users = fleet._connections, fleet.users
-                assert connections is not None
-                leaving = []
-                for pause in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
-                    leaving += [asyncio.ensure_future(connections.leave(user)) for user in users]
-                    await asyncio.sleep(0)
-                    for user in users:
-                        connections.join(user)
-                    await asyncio.sleep(pause)
-                await asyncio.gather(*leaving)
-                for user in users:
-                    connections.join(user)
-                await fleet.wait_until_connected()
-                assert sorted(fleet.users) == sorted(users)
-
-    try:
-        run(main())
-    finally:
-        with redis.Redis.from_url(url) as client:
-            for key in client.scan_iter(match=f"{name}:*", count=1000):
-                client.delete(key)
 
 
 def test_handlers_are_called_by_resource_and_event(webex_cloud: Cloud, tmp_path: Path) -> None:
