@@ -180,6 +180,9 @@ def examine_storage(report: Report, address: str | None) -> None:
         if isinstance(error, MovedError):
             report.problem("storage", what, "Name the storage that the values were moved to.")
             return
+        if isinstance(error, ConfigurationError):
+            report.problem("storage", what, "Correct what the message names.")
+            return
         report.problem(
             "storage",
             what,
