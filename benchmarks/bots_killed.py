@@ -1,10 +1,11 @@
 """A bot that is killed again and again while people write to it: nothing stays unanswered.
 
-    python -m benchmarks.bots_killed --messages 200 --kills 20 --storage sqlite --seed 1
+    python -m benchmarks.bots_killed --messages 200 --kills 20 --seed 1 --door fleet
 
 Alice and Bob write numbers in several rooms, and hold dialogs; the bot, a process of its own, gets SIGKILL at random
-moments and is started again. At the end every message has its answer; a second answer only says that it was delivered
-again; and what is done once was done at most once.
+moments and is started again. It listens by a socket of its own, or is the bot of a fleet's worker. At the end every
+message has its answer; a second answer only says that it was delivered again; and what is done once was done at most
+once.
 """
 
 from __future__ import annotations
@@ -23,20 +24,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from webex import Webex
+from webex import AsyncIntegration, Webex
 from webex.emulator import Emulator
-from webex.emulator.accounts import ALICE_TOKEN, BOB_TOKEN, BOT_TOKEN
+from webex.emulator.accounts import ALICE_TOKEN, BOB_TOKEN, BOT_TOKEN, CLIENT_ID, CLIENT_SECRET, REDIRECT_URIS
 
 ROOMS = 4
 PATIENCE = 120.0  # seconds until the last answer
 BOT = """
 import asyncio, os, sys
-from benchmarks.bots_killed import storage_of
+from benchmarks.bots_killed import integration_of, storage_of
 from webex.bots import Bot, Context, Dialog
+from webex.fleet import Fleet
 
+url, storage, done, door = sys.argv[1], storage_of(sys.argv[2]), sys.argv[3], sys.argv[4]
+integration = integration_of(url, storage) if door == "fleet" else None
 bot = Bot(
-    os.environ["BOT_TOKEN"], storage=storage_of(sys.argv[2]), secret="a secret of the run, long enough",
-    settings={"emulator_url": sys.argv[1]}, first_pause=0.1, lease=1.0,
+    os.environ["BOT_TOKEN"], integration=integration, storage=storage if integration is None else None,
+    secret="a secret of the run, long enough", settings={"emulator_url": url}, first_pause=0.1, lease=1.0,
 )
 
 
@@ -64,12 +68,19 @@ async def talk(ctx: Context) -> Dialog:
 async def say(ctx: Context, number: int) -> str:
     async with ctx.once("count") as first:
         if first:
-            with open(sys.argv[3], "a") as file:
+            with open(done, "a") as file:
                 file.write(f"{number}\\n")
     return f"said {number}{' again' if ctx.redelivered else ''}"
 
 
 async def main() -> None:
+    if integration is not None:
+        fleet = Fleet(integration, bots=[bot], shards=4, lease=1.0, poll=0.05, first_pause=0.1)
+        await fleet.start()
+        while not fleet.users or fleet.health.connecting:
+            await asyncio.sleep(0.01)
+        print("connected", flush=True)
+        await asyncio.Event().wait()
     listening = asyncio.ensure_future(bot.listen())
     while not bot.health.is_connected:
         if listening.done():
@@ -81,6 +92,17 @@ async def main() -> None:
 
 asyncio.run(main())
 """
+
+
+def integration_of(url: str, storage: Any) -> AsyncIntegration:
+    """Return the emulator's integration."""
+    return AsyncIntegration(
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        redirect_uri=REDIRECT_URIS[0],
+        emulator_url=url,
+        storage=storage,
+    )
 
 
 def storage_of(name: str) -> Any:
@@ -121,8 +143,8 @@ class Outcome:
 class Process:
     """The bot, in a process of its own."""
 
-    def __init__(self, url: str, storage: str, done: Path) -> None:
-        self._arguments = [sys.executable, "-c", BOT, url, storage, str(done)]
+    def __init__(self, url: str, storage: str, done: Path, door: str) -> None:
+        self._arguments = [sys.executable, "-c", BOT, url, storage, str(done), door]
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -144,15 +166,15 @@ class Process:
         self._process.stdout.close()
 
 
-def run(messages: int, kills: int, storage: str | None, seed: int) -> Outcome:
-    """Play the run; `storage` is a URL, or None for SQLite in a folder of its own."""
+def run(messages: int, kills: int, storage: str | None, seed: int, door: str = "socket") -> Outcome:
+    """Play the run; `storage` is a URL, or None for SQLite in a folder of its own, `door` "socket" or "fleet"."""
     chance = random.Random(seed)  # repeatable on purpose
     outcome = Outcome(messages=messages)
     with tempfile.TemporaryDirectory() as name, Emulator() as cloud:
         folder = Path(name)
         done = folder / "done"
         done.touch()
-        bot = Process(cloud.url, storage or f"sqlite:{folder / 'bot.db'}", done)
+        bot = Process(cloud.url, storage or f"sqlite:{folder / 'bot.db'}", done, door)
         with Webex(ALICE_TOKEN, emulator_url=cloud.url) as alice, Webex(BOB_TOKEN, emulator_url=cloud.url) as bob:
             with Webex(BOT_TOKEN, emulator_url=cloud.url) as account:
                 me = account.people.me().id
@@ -243,8 +265,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--storage", help="the URL of a server; default: SQLite")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--door", choices=["socket", "fleet"], default="socket")
     options = parser.parse_args(arguments)
-    outcome = run(options.messages, options.kills, options.storage, options.seed)
+    outcome = run(options.messages, options.kills, options.storage, options.seed, options.door)
     print(outcome)
     return 0 if outcome.is_clean else 1
 
