@@ -102,9 +102,10 @@ def test_handler_that_asks_for_it_is_called_again(webex_cloud: Cloud, tmp_path: 
             if not ctx.redelivered:
                 raise Retry(0.01)
 
-        bot = saying(BOT_TOKEN, "bot", said, later)
-        async with client_of(webex_cloud) as alice, worker(webex_cloud, tmp_path / "s.db", bot) as fleet:
+        bot, other = saying(BOT_TOKEN, "bot", said, later), saying("revoked meanwhile", "other", [])
+        async with client_of(webex_cloud) as alice, worker(webex_cloud, tmp_path / "s.db", bot, other) as fleet:
             await until(lambda: fleet.users == ["bot"] and not fleet.health.connecting)
+            assert fleet.health.refused == 1  # which stops no other one
             await alice.messages.create(to_person_email="bot@example.com", text="say 1")
             await until(lambda: said)
             assert said == ["bot 1 again"]
@@ -125,6 +126,8 @@ def test_mistakes_are_told_at_the_start(webex_cloud: Cloud, tmp_path: Path) -> N
             elsewhere = Bot(BOT_TOKEN, storage=MemoryStorage())
             with pytest.raises(ConfigurationError, match="storage of its own"):
                 await Fleet(app, bots=[elsewhere]).start()
+            with pytest.raises(ConfigurationError, match="manual"):
+                await one.consume(app.user("one").listen())
 
     run(main())
 

@@ -286,16 +286,20 @@ class Bot(Router):
         await self._consumer.listen(dict(self._options))
 
     async def join(self, integration: AsyncIntegration) -> None:
-        """Act over this integration, and store the token there: what `Fleet(integration, bots=[bot])` calls."""
+        """Act over this integration, and store the token there: what `Fleet(integration, bots=[bot])` calls.
+
+        `ConfigurationError` for a bot of another integration, or with a storage of its own.
+        """
         if self.integration is None and self._storage_given is None:
             self.integration, self._client, self._storage = integration, None, None
         if self.integration is not integration:
             raise ConfigurationError(f"The bot {self.key!r} is of another integration, or has a storage of its own.")
         self.warn_of_settings()
-        await self.ready()
+        self._derived = await self.client.get_user_token()  # no call, so that a bot that fails stops no one else
 
     async def take(self, event: Event[Any]) -> None:
         """Handle an event that a fleet received for the bot, and acknowledge it; a fleet calls it."""
+        await self.ready()
         await self._consumer.take(event, "fleet")
 
     def webhooks(self, *, secret: Secret, mode: Mode = "inbox", name: str | None = None) -> WebhookReceiver[AsyncWebex]:

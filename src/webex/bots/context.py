@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from webex.bots import state
 from webex.bots.dialogs import Asked, Dialog, Running, check_form, step_name
 from webex.bots.forms import TOKEN, as_prefilled, is_form
-from webex.errors import ApiError, ConfigurationError, NotFoundError
+from webex.errors import ApiError, ConfigurationError, NotFoundError, PermissionDeniedError
 from webex.runtime.functions import is_asynchronous
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ class Context:
         if not self._is_thread_known and self.message_id is not None:
             try:
                 self.thread = (await self.client.messages.get(self.message_id)).parent_id
-            except NotFoundError:  # it was deleted, or is not for the bot
+            except (NotFoundError, PermissionDeniedError):  # it was deleted, or is not for the bot
                 self.message_id = None
         self._is_thread_known = True
         return self.thread

@@ -28,7 +28,7 @@ from webex.bots.rendering import form_card
 from webex.bots.router import Entry
 from webex.bots.signals import Say
 from webex.bots.state import first_time, replaced_by, time_left
-from webex.errors import NotFoundError
+from webex.errors import NotFoundError, PermissionDeniedError
 from webex.ids import person_uuid
 from webex.realtime.event import BOT_DOMAINS, Actor
 from webex.webhooks.handlers import TRIES, is_failure, seconds_until_retry
@@ -391,7 +391,7 @@ class Dispatch:
             return known[1]
         try:
             person = await happening.client.people.get(actor.id)
-        except NotFoundError:
+        except (NotFoundError, PermissionDeniedError):
             return actor
         email = next(iter(person.emails or ()), None)
         is_bot = person.type == "bot" or (email or "").endswith(BOT_DOMAINS)

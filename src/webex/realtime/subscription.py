@@ -91,6 +91,11 @@ class Subscription(WaitsForEvents, Unpicklable, Generic[E_co]):
         self.on_settled: Callable[[Event[Any]], None] | None = None  # an event is in hand no more
 
     @property
+    def is_manual(self) -> bool:
+        """Whether events are acknowledged by `event.ack()` alone: `ack="manual"`."""
+        return self._is_manual
+
+    @property
     def health(self) -> Health:
         """The state of the connection: connected since when, gaps filled, repeats dropped."""
         return self._connection.health
