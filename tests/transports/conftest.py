@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +73,27 @@ class Cell:
                 await runtime.aclose()
 
         return drive(main()) if self.style == "blocking" else asyncio.run(main())
+
+    def at_once(self, scenarios: dict[str, Callable[[Any], Awaitable[Any]]]) -> None:
+        """Run scenarios at the same time with one runtime, in tasks or in threads; a failure says which it was."""
+
+        async def noted(name: str, scenario: Callable[[Any], Awaitable[Any]], runtime: Any) -> None:
+            try:
+                await scenario(runtime)
+            except BaseException as error:
+                error.add_note(f"in {name}")
+                raise
+
+        async def all_of_them(runtime: Any) -> None:
+            if self.style == "async":
+                await asyncio.gather(*(noted(name, each, runtime) for name, each in scenarios.items()))
+                return
+            with ThreadPoolExecutor(len(scenarios)) as pool:
+                running = [pool.submit(drive, noted(name, each, runtime)) for name, each in scenarios.items()]
+            for each in running:
+                each.result()
+
+        self.run(all_of_them)
 
     def get(self, url: str, *, method: str = "GET", options: dict[str, Any] | None = None, **more: Any) -> Got:
         """One request; its answer, read to its end."""

@@ -22,6 +22,10 @@ class Peer:
         self._sock = sock
         self._server = server
 
+    def is_first(self) -> bool:
+        """Whether no request has come to the server yet, over any connection."""
+        return not self._server.seen
+
     def request(self) -> bytes:
         """Read one request: its head, and as much body as its Content-Length says. Empty when the client is gone."""
         data = b""
@@ -137,14 +141,14 @@ class Server:
 
     def wait_for(self, number: int) -> None:
         """Wait until so many requests were read."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(self.seen) < number:
             assert time.monotonic() < deadline, f"{len(self.seen)} of {number} requests came"
             time.sleep(0.005)
 
     def wait_until_closed(self) -> None:
         """Wait until no connection is open."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.open:
             assert time.monotonic() < deadline, f"{self.open} connections are still open"
             time.sleep(0.005)
