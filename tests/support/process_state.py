@@ -20,6 +20,10 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "S
 _OF_PYTEST = ("PYTEST_CURRENT_TEST",)
 
 
+def _blocked() -> set[Any]:
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, [])) if hasattr(signal, "pthread_sigmask") else set()
+
+
 def state() -> dict[str, Any]:
     """What is the process's own and not a test's."""
     return {
@@ -27,6 +31,7 @@ def state() -> dict[str, Any]:
         "the current folder": os.getcwd(),
         "sys.path": list(sys.path),
         **{f"the handler of {number.name}": signal.getsignal(number) for number in _SIGNALS},
+        "the signals that are blocked": _blocked(),
         "logging.disable": logging.root.manager.disable,
         "the level of the logger webex": logging.getLogger("webex").level,
         "the handlers of the logger webex": list(logging.getLogger("webex").handlers),
