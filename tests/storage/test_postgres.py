@@ -82,7 +82,7 @@ def test_unreachable_server_is_named_in_both_styles() -> None:
 def test_storage_can_be_pickled_to_another_process() -> None:
     again = pickle.loads(pickle.dumps(PostgresStorage(URL, schema="other", pool_size=3, migrate=False)))
     assert repr(again) == "PostgresStorage('postgresql://db.example.com:6432/app', schema='other')"
-    assert again._arguments == (URL, None, "other", False, 3, 10.0)
+    assert again._arguments == (URL, None, "other", False, 3, 10.0, None)
 
 
 def test_escaped_texts_have_no_nul_and_stay_different_and_in_order() -> None:
