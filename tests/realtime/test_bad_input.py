@@ -38,6 +38,8 @@ MALFORMED: dict[str, Any] = {
     "a key that is a number": {"activity": {"encryptionKeyUrl": 1}},
     "a key of nobody and a target that is a text": {"activity": {"encryptionKeyUrl": "kms://nobody/1", "target": "x"}},
     "somebody typing who is a text": {"eventType": "status.start_typing", "actor": "alice", "conversationId": "1"},
+    "typing of nobody": {"eventType": "status.start_typing", "actor": {"id": ""}, "conversationId": "1"},
+    "typing in no room": {"eventType": "status.start_typing", "actor": {"id": "a"}, "conversationId": ""},
     "keys that are a number": {"eventType": "encryption.kms_message", "encryption": {"kmsMessages": 1}},
     "headers that are a list": {"headers": ["data.activity"], "activity": {"verb": "unknown"}},
     **{f"{name} of an activity is a number": {"activity": {name: 7}} for name in Activity.__annotations__},

@@ -66,7 +66,7 @@ def _typing(data: FrameData, verb: str) -> Occurrence | None:
     if not isinstance(actor, dict):
         return None
     person, room = actor.get("entryUUID") or actor.get("id"), data.get("conversationId")
-    if not isinstance(person, str) or not isinstance(room, str):
+    if not isinstance(person, str) or not isinstance(room, str) or not person or not room:
         return None
     raw = {
         "personId": to_hydra_id("PEOPLE", person),
