@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -334,3 +335,19 @@ def test_accepted_connections_send_small_responses_at_once() -> None:
             return option
 
     assert asyncio.run(no_delay()) != 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rotations": "strict"}, "Did you mean 'rotation'"),
+        ({"rotation": "sometimes"}, "rotation"),
+        ({"access_token_lifetime": "60"}, "access_token_lifetime"),
+        ({"host": ""}, "host is empty"),
+        ({"hosts": "me.example"}, "hosts is a list"),
+        ({"data": "no such folder/cloud"}, "folder"),
+    ],
+)
+def test_wrong_argument_of_an_emulator_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Emulator(**arguments)

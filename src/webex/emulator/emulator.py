@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from webex.emulator.cloud import Cloud
+from webex.emulator.seed import changed
 from webex.emulator.server import Listener, ServerThread, listen
 from webex.emulator.settings import Settings
 from webex.extras import require
@@ -27,7 +28,7 @@ class Emulator:
     `hosts` are further Host names to answer to. `tls` serves https as well, on `tls_port`, with an authority of its own
     whose files rest in `tls_directory` (None: a temporary one). `seed` is a seed file or a mapping like one;
     `random_seed` makes ids and tokens repeatable. `data` is a file: read at the start, written as things change.
-    Keyword arguments beyond these are settings: `Emulator(rotation="strict")`.
+    Keyword arguments beyond these are settings: `Emulator(rotation="strict")`. `ValueError` for what can't be meant.
     """
 
     def __init__(
@@ -50,7 +51,13 @@ class Emulator:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._thread: ServerThread | None = None
         self._saver: _Saver | None = None
-        self.cloud: Cloud = Cloud(settings=Settings(**settings), seed=random_seed)
+        if not host:
+            raise ValueError("host is empty, which would mean every address of this machine.")
+        if isinstance(hosts, str):
+            raise ValueError("hosts is a list of names, not one text.")
+        if self._data is not None and not self._data.absolute().parent.is_dir():
+            raise ValueError(f"The folder of {self._data}, the emulator's data, is not there.")
+        self.cloud: Cloud = Cloud(settings=changed(Settings(), settings), seed=random_seed)
         self.cloud.hosts |= {name.lower() for name in hosts}
         if host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
             self.cloud.hosts.add(host.lower())

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,12 +154,18 @@ def _person(cloud: Cloud, who: str) -> Any:
 
 def change_settings(cloud: Cloud, changes: Mapping[str, Any]) -> None:
     """Change settings by name; `SeedError` for an unknown name or a value of the wrong type."""
-    unknown = changes.keys() - set(Settings.__struct_fields__)
-    if unknown:
-        raise SeedError(f"There is no setting {sorted(unknown)[0]!r}.")
-    try:
-        merged = msgspec.convert({**msgspec.structs.asdict(cloud.settings), **changes}, type=Settings)
-    except msgspec.ValidationError as error:
-        raise SeedError(f"settings: {error}") from None
+    merged = changed(cloud.settings, changes)
     for name in changes:
         setattr(cloud.settings, name, getattr(merged, name))
+
+
+def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Return settings with some of other values; `SeedError` for an unknown name or a value of the wrong type."""
+    for name in changes:
+        if name not in Settings.__struct_fields__:
+            close = difflib.get_close_matches(name, Settings.__struct_fields__, 1)
+            raise SeedError(f"There is no setting {name!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+    try:
+        return msgspec.convert({**msgspec.structs.asdict(settings), **changes}, type=Settings)
+    except msgspec.ValidationError as error:
+        raise SeedError(f"settings: {error}") from None
