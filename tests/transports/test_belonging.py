@@ -443,6 +443,12 @@ def test_client_whose_first_step_is_cancelled_leaves_nothing_open(monkeypatch: p
     asyncio.run(main())
 
 
+def test_call_without_an_event_loop_of_asyncio_says_what_is_needed() -> None:
+    call = AsyncWebex("t").people.me()
+    with pytest.raises(ConfigurationError, match="event loop of asyncio"):
+        call.send(None)
+
+
 # TLS
 
 

@@ -61,8 +61,8 @@ class Fault:
         return str(int(value)) if float(value).is_integer() else repr(value)
 
     def __post_init__(self) -> None:
-        if self.status is not None and not 100 <= self.status <= 599:
-            raise ValueError(f"status {self.status} is not an HTTP status")
+        if self.status is not None and not (isinstance(self.status, int) and 100 <= self.status <= 599):
+            raise ValueError(f"status {self.status!r} is not an HTTP status")
         if not 0 <= self.rate <= 1:
             raise ValueError(f"rate {self.rate} is not between 0 and 1")
         self._random = random.Random(self.seed)  # noqa: S311 - repeatable on purpose

@@ -70,7 +70,13 @@ class EventLoopRuntime:
         self._pid = os.getpid()
 
     def _here(self) -> _Open:
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError(
+                "A client in event-loop style needs a running event loop of asyncio, and there is none here: call it "
+                "within asyncio.run(…), or use the blocking client (Webex, Integration), as under trio."
+            ) from None
         if self._pid != os.getpid():
             _inherited.append(self._opened)
             self._become_ours()
