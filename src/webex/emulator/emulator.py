@@ -53,7 +53,8 @@ class Emulator:
         self._saver: _Saver | None = None
         if not host:
             raise ValueError("host is empty, which would mean every address of this machine.")
-        if isinstance(hosts, str):
+        given: object = hosts
+        if isinstance(given, str):
             raise ValueError("hosts is a list of names, not one text.")
         if self._data is not None and not self._data.absolute().parent.is_dir():
             raise ValueError(f"The folder of {self._data}, the emulator's data, is not there.")
