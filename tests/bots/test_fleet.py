@@ -17,7 +17,7 @@ from webex.bots import Bot, Context, Retry, allow
 from webex.emulator.accounts import BOT_TOKEN
 from webex.emulator.cloud import Cloud
 from webex.errors import ConfigurationError
-from webex.fleet import Fleet
+from webex.fleet import Fleet, decode, encode
 from webex.storage import MemoryStorage, SQLiteStorage
 
 QUICK: dict[str, Any] = {"lease": 2.0, "poll": 0.05, "look_for_users": 0.2, "first_pause": 0.05, "shards": 4}
@@ -164,6 +164,8 @@ def test_events_of_another_consumer_are_acknowledged_when_they_are_handled(webex
                 await until(lambda: sorted(said) == ["bot 1", "bot 2", "bot 3 again"])
                 await until(lambda: not any(event.receipt for event in taken))
                 assert await bot.handle(await anext(of_bob)) == "ignored"  # of his own message, which he received
+                assert await bot.handle(decode(encode(first))) == "handled"  # as a subscriber of any broker does
+                assert said[-1] == "bot 1"
                 await bot.stop()
                 await consuming
             await bot.client.aclose()
