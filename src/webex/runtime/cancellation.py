@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 async def heeding(work: Awaitable[T]) -> T:
     """Await `work`; `CancelledError` when the task was cancelled meanwhile and `work` has ended otherwise."""
-    task = asyncio.current_task()
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # another scheduler than asyncio's drives this, such as that of a model
+        return await work
     before = 0 if task is None else task.cancelling()
     try:
         result = await work
