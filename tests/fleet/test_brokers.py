@@ -239,6 +239,20 @@ def test_publisher_goes_on_after_its_connection_was_cut(kind: str) -> None:
     run(main())
 
 
+def test_cancelled_wait_for_an_event_of_a_stream_ends() -> None:
+    async def main() -> None:
+        async with broker_of("redis") as broker, broker.events() as events:
+            for steps in range(60):
+                waiting = asyncio.ensure_future(anext(events))
+                for _ in range(steps % 20):
+                    await asyncio.sleep(0)
+                waiting.cancel()
+                await asyncio.wait({waiting})
+                assert waiting.cancelled()
+
+    run(main())
+
+
 @pytest.mark.parametrize("kind", BROKERS)
 def test_bot_answers_what_a_fleet_has_published_and_a_killed_one_had_in_hand(
     kind: str, webex_cloud: Cloud, tmp_path: Path

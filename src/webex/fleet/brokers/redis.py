@@ -11,6 +11,7 @@ from webex.errors import ConfigurationError
 from webex.extras import needed_by
 from webex.fleet.consumer import BrokerEvents
 from webex.fleet.envelope import address_of, check_envelope, check_template, encode, event_id
+from webex.storage.cancellation import heeding_cancellation
 
 if TYPE_CHECKING:
     from webex.fleet.envelope import Envelope
@@ -56,11 +57,13 @@ class RedisStreamPublisher:
 
     async def publish(self, event: RealtimeEvent) -> None:
         """Add one event; return when the server, and `replicas` of its replicas, have it."""
-        await self._redis.xadd(
-            address_of(self._stream, event),
-            {"id": event_id(event), "body": encode(event, self._envelope)},
-            maxlen=self._most,
-            approximate=True,
+        await heeding_cancellation(
+            self._redis.xadd(
+                address_of(self._stream, event),
+                {"id": event_id(event), "body": encode(event, self._envelope)},
+                maxlen=self._most,
+                approximate=True,
+            )
         )
         if self._replicas:
             have = await self._redis.wait(self._replicas, int(self._timeout * 1000))
@@ -108,15 +111,16 @@ class RedisEvents(BrokerEvents[_Entry]):
         while True:
             found: Any
             for stream in self._streams:  # what another consumer has left for too long
-                found = await self._redis.xautoclaim(
-                    stream, self._group, self._consumer, int(self._ack_wait * 1000), count=1
+                found = await heeding_cancellation(
+                    self._redis.xautoclaim(stream, self._group, self._consumer, int(self._ack_wait * 1000), count=1)
                 )
                 for number, fields in found[1]:
                     if fields:
                         return _Entry(stream, number, is_claimed=True), fields[b"body"]
             wanted: Any = dict.fromkeys(self._streams, ">")
-            found = await self._redis.xreadgroup(
-                self._group, self._consumer, wanted, count=1, block=int(min(_BLOCK, self._ack_wait) * 1000)
+            block = int(min(_BLOCK, self._ack_wait) * 1000)
+            found = await heeding_cancellation(
+                self._redis.xreadgroup(self._group, self._consumer, wanted, count=1, block=block)
             )
             for name, entries in found or ():
                 for number, fields in entries:
