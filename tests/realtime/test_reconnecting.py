@@ -15,6 +15,8 @@ from webex import AsyncWebex
 from webex.emulator.accounts import BOB_ID
 from webex.emulator.cloud import Cloud
 from webex.errors import RealtimeError
+from webex.realtime.mercury import brief
+from webex.realtime.mercury.close_codes import CloseAction
 from webex.realtime.mercury.socket import MercurySocket
 from webex.storage import SQLiteStorage
 
@@ -176,6 +178,32 @@ def test_a_socket_closed_by_the_server_is_reopened(
                 assert put_count(webex_cloud) == device_refreshes
 
     run(main())
+
+
+def test_sockets_closed_soon_after_opening_refresh_the_device(
+    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brief, "_BRIEF", 3600.0)  # also on a slow machine
+
+    async def main() -> None:
+        async with client_of(webex_cloud, "bob") as bob, bob.messages.listen(**QUICK):
+            for number in range(1, 4):
+                assert put_count(webex_cloud) == 0
+                webex_cloud.mercury.drop("bob", 1011)
+                await until(lambda opened=number + 1: webex_cloud.mercury.opened_count == opened)
+            assert put_count(webex_cloud) == 1
+
+    run(main())
+
+
+def test_long_connections_and_those_that_were_cut_leave_the_device() -> None:
+    connections = brief.BriefConnections()
+    for _ in range(9):
+        assert connections.judge(CloseAction.RECONNECT, 1.0, closed=False) is CloseAction.RECONNECT
+        assert connections.judge(CloseAction.RECONNECT, 1.0, closed=True) is CloseAction.RECONNECT
+        assert connections.judge(CloseAction.RECONNECT, 60.0, closed=True) is CloseAction.RECONNECT
+    for _ in range(9):
+        assert connections.judge(CloseAction.REFRESH_TOKEN, 1.0, closed=True) is CloseAction.REFRESH_TOKEN
 
 
 def test_an_expired_token_on_an_open_socket_is_replaced(webex_cloud: Cloud) -> None:

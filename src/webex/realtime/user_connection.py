@@ -36,6 +36,7 @@ from webex.realtime.events import Reader
 from webex.realtime.health import Health
 from webex.realtime.incoming import take_frame
 from webex.realtime.kms_transport import ServiceKMSTransport
+from webex.realtime.mercury.brief import BriefConnections
 from webex.realtime.mercury.close_codes import CloseAction, after_close, after_refusal, fatal_error, is_permanent
 from webex.realtime.mercury.device import Device, Devices, check_socket_host
 from webex.realtime.mercury.socket import Closed, MercurySocket
@@ -229,7 +230,7 @@ class UserConnection:
     # The connection
 
     async def _run(self) -> None:
-        backoff = Backoff(self.options.first_pause, _LONGEST_PAUSE)
+        backoff, brief = Backoff(self.options.first_pause, _LONGEST_PAUSE), BriefConnections()
         while True:
             error: BaseException | None = None
             verdict, code, reason = CloseAction.RECONNECT, None, ""
@@ -268,10 +269,9 @@ class UserConnection:
                 self._tell(Disconnected(self.dispatcher.user, code, reason, action, 0.0, self._owner[2]))
                 self.end(error)
                 return
-            lived = asyncio.get_running_loop().time() - began
-            pause = backoff.next()
-            wait = 0.0 if lived > pause and self._up is not None and self._up.done() else pause
-            wait = max(retry_after or 0.0, wait)
+            lived, pause = asyncio.get_running_loop().time() - began, backoff.next()
+            wait = max(retry_after or 0.0, 0.0 if lived > pause and self._up is not None and self._up.done() else pause)
+            verdict = brief.judge(verdict, lived, closed=code is not None)
             self._tell(Disconnected(self.dispatcher.user, code, reason, verdict.value, wait, self._owner[2]))
             try:
                 await self._recover(verdict)
