@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webex.fleet.shards import Member, make_plan, shard_of, share_of
+from webex.fleet.shards import GIVEN_AT_ONCE, IDLE_GIVEN_AT_ONCE, Member, give_next, make_plan, shard_of, share_of
 
 
 def settle(members: list[Member], shards: int, rounds: int = 400) -> tuple[list[Member], int]:
@@ -95,3 +95,14 @@ def test_workers_that_look_at_once_ask_for_different_shards() -> None:
 def test_a_worker_that_comes_back_to_an_empty_list_takes_no_more_than_its_share() -> None:
     assert len(make_plan(Member("a"), [], 1024).take) == 1024
     assert len(make_plan(Member("a"), [], 1024, expected=500).take) == 3
+
+
+def test_shards_are_given_a_few_at_a_time_and_those_without_connections_at_once() -> None:
+    plan = make_plan(Member("w0", frozenset(range(200))), [Member("w1"), Member("w2")], 200)
+    assert len(plan.give) == 133
+    assert give_next(plan, 0, lambda shard: False) == plan.give[:GIVEN_AT_ONCE]
+    assert give_next(plan, 3, lambda shard: False) == plan.give[:1]
+    assert give_next(plan, GIVEN_AT_ONCE, lambda shard: False) == ()
+    assert give_next(plan, 0, lambda shard: True) == plan.give[:IDLE_GIVEN_AT_ONCE]
+    idle = set(plan.give[10:30])
+    assert give_next(plan, 0, idle.__contains__) == (*plan.give[10:30], *plan.give[:GIVEN_AT_ONCE])

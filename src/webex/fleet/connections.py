@@ -51,6 +51,10 @@ class Connections:
         """How many users are being connected, or wait for their turn."""
         return len(self._joining)
 
+    def is_joining(self, user: str) -> bool:
+        """Return whether a user is being connected, or waits for that."""
+        return user in self._joining
+
     def join(self, user: str) -> None:
         """Begin to listen for a user; a user who is connected stays as is."""
         if self._closed or user in self._joining:

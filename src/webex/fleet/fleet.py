@@ -239,6 +239,7 @@ class Fleet(Handlers, Unpicklable):
             taken=self._shard_taken,
             lost=self._shard_lost,
             drain=self._shard_drained,
+            is_idle=self._is_shard_idle,
             resharded=self._shards_changed,
             details=self._details,
         )
@@ -387,6 +388,11 @@ class Fleet(Handlers, Unpicklable):
         if self._directory is None or self._connections is None:
             return
         await self._connections.drain(self._directory.of(shard))
+
+    def _is_shard_idle(self, shard: int) -> bool:
+        if self._directory is None or self._connections is None:
+            return True
+        return all(self._connections.is_joining(user) for user in self._directory.of(shard))
 
     async def _shards_changed(self, shards: int) -> None:
         if self._directory is not None:

@@ -38,7 +38,8 @@ class Membership:
     """Hold a part of the shards.
 
     `taken(shard)` begins to listen for a shard, `lost(shard)` stops at once, `drain(shard)` stops when what is in hand
-    is finished. `details()` is what the worker tells of itself beside its shards. `lease` is in seconds.
+    is finished, `is_idle(shard)` tells that none of its users is connected. `details()` is what the worker tells of
+    itself beside its shards. `lease` is in seconds.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Membership:
         taken: Callable[[int], None],
         lost: Callable[[int], None],
         drain: Callable[[int], Awaitable[None]],
+        is_idle: Callable[[int], bool],
         resharded: Callable[[int], Awaitable[None]],
         details: Callable[[], dict[str, Any]],
     ) -> None:
@@ -61,6 +63,7 @@ class Membership:
         self.worker: str = worker
         self.shards: int = shards
         self._taken, self._lost, self._drain, self._resharded = taken, lost, drain, resharded
+        self._is_idle = is_idle
         self._details = details
         self._held: dict[int, _Holding] = {}
         self.generation: int = 0
@@ -141,7 +144,7 @@ class Membership:
         keeps = frozenset(shard for shard, holding in self._held.items() if not holding.giving)
         expected = self._expected if boot_time() < self._expected_until else 0
         plan = make_plan(Member(self.worker, keeps, self._leaving), self.others, self.shards, expected=expected)
-        for shard in give_next(plan, len(self._giving)):
+        for shard in give_next(plan, len(self._giving), self._is_idle):
             self._give(shard)
         if plan.take and await self._take(plan.take):
             await self._tell_of_me()

@@ -10,14 +10,25 @@ time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["GIVEN_AT_ONCE", "MOST_SHARDS", "Member", "Plan", "give_next", "make_plan", "shard_of", "share_of"]
+__all__ = [
+    "GIVEN_AT_ONCE",
+    "IDLE_GIVEN_AT_ONCE",
+    "MOST_SHARDS",
+    "Member",
+    "Plan",
+    "give_next",
+    "make_plan",
+    "shard_of",
+    "share_of",
+]
 
 MOST_SHARDS: Final = 1024
 GIVEN_AT_ONCE: Final = 4
+IDLE_GIVEN_AT_ONCE: Final = 64
 
 
 def shard_of(user_key: str, shards: int) -> int:
@@ -83,12 +94,18 @@ def make_plan(me: Member, others: Collection[Member], shards: int, *, expected: 
     return Plan()
 
 
-def give_next(plan: Plan, under_way: int) -> tuple[int, ...]:
+def give_next(plan: Plan, under_way: int, is_idle: Callable[[int], bool]) -> tuple[int, ...]:
     """Return the shards to begin to give now, while `under_way` others are being given.
 
-    A few at a time, so that those who take them are soon connected again; what is given brings the next look.
+    A few at a time, so that those who take them are soon connected again; what is given brings the next look. Shards
+    of which no user is connected yet (`is_idle`), as when a fleet starts, need not wait for that.
     """
-    return plan.give[: max(GIVEN_AT_ONCE - under_way, 0)]
+    idle = [shard for shard in plan.give if is_idle(shard)]
+    others = [shard for shard in plan.give if shard not in idle]
+    return (
+        *idle[: max(IDLE_GIVEN_AT_ONCE - under_way, 0)],
+        *others[: max(GIVEN_AT_ONCE - under_way, 0)],
+    )
 
 
 def _by_rank(worker: str, shards: Collection[int]) -> tuple[int, ...]:
