@@ -113,6 +113,35 @@ def test_handler_that_asks_for_it_is_called_again(webex_cloud: Cloud, tmp_path: 
     run(main())
 
 
+def test_slow_bot_leaves_the_others_of_its_worker_their_turn(webex_cloud: Cloud, tmp_path: Path) -> None:
+    webex_cloud.add_person("helper@webex.bot", kind="bot")
+
+    async def main() -> None:
+        said: list[str] = []
+        released = asyncio.Event()
+
+        async def wait(ctx: Context) -> None:
+            await released.wait()
+
+        slow = saying(BOT_TOKEN, "bot", said, wait)
+        quick = saying(webex_cloud.token_for("helper@webex.bot"), "helper", said)
+        async with (
+            client_of(webex_cloud) as alice,
+            worker(webex_cloud, tmp_path / "s.db", slow, quick, max_in_hand=3) as fleet,
+        ):
+            await until(lambda: len(fleet.users) == 2 and not fleet.health.connecting)
+            for number in range(6):
+                await alice.messages.create(to_person_email="bot@example.com", text=f"say {number}")
+            await until(lambda: fleet.health.in_hand == 3)
+            await alice.messages.create(to_person_email="helper@webex.bot", text="say 6")
+            await until(lambda: quick.health.handled)
+            assert said == ["helper 6"]
+            released.set()
+            await until(lambda: slow.health.handled == 6)
+
+    run(main())
+
+
 def test_mistakes_are_told_at_the_start(webex_cloud: Cloud, tmp_path: Path) -> None:
     async def main() -> None:
         async with AsyncIntegration(**APP, emulator_url=webex_cloud.url, storage=SQLiteStorage(tmp_path / "s")) as app:

@@ -244,7 +244,10 @@ class Fleet(Handlers, Unpicklable):
             details=self._details,
         )
         self._delivery = Delivery(self._deliver, self._may, tries=TRIES if self.has_handlers else None)
-        self._hub = RealtimeHub(self.integration, self._resources, **self._options)
+        share = self._options["max_in_hand"]  # of each account, so that a slow bot leaves the others theirs
+        self._hub = RealtimeHub(
+            self.integration, self._resources, most_in_hand=share * (1 + len(self._bots)), **self._options
+        )
         self._connections = Connections(self.integration, self._hub, self._delivery, self._may)
         self.integration.events.signed_in(self._signed_in)
         self.integration.events.signed_out(self._signed_out)

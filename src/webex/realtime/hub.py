@@ -34,7 +34,7 @@ class RealtimeHub(Unpicklable):
     `resources` are those to listen to; `starting` is how many users connect at the same time at most; further options
     are those of `client.messages.listen`. Events of all users come from `events()`, in the order of each user; an
     event is handled when the next one is asked for, or by `event.ack()`. With `ack="manual"` only `event.ack()` counts,
-    and `max_in_hand` is for all users together.
+    `max_in_hand` events of one user may be unacknowledged, and `most_in_hand` of all users together (default: as many).
     """
 
     _instead = "Listen in one process, and pass event.to_dict() on."
@@ -45,6 +45,7 @@ class RealtimeHub(Unpicklable):
         resources: Sequence[str] = RESOURCES,
         *,
         starting: int = 50,
+        most_in_hand: int | None = None,
         **options: Unpack[ListenOptions],
     ) -> None:
         if not hasattr(integration, "user") or not hasattr(integration, "aclose"):  # a blocking one has close()
@@ -53,7 +54,7 @@ class RealtimeHub(Unpicklable):
         self._resources, self._options = check_resources(resources), options
         of_subscription, _, _ = split_options(options)
         self._is_manual = of_subscription.get("ack") == "manual"
-        self._max_in_hand: int = of_subscription.get("max_in_hand", MAX_IN_HAND)
+        self._max_in_hand: int = most_in_hand or of_subscription.get("max_in_hand", MAX_IN_HAND)
         self._held: set[Event[Any]] = set()  # with ack="manual": what the program has not acknowledged
         self._listening: dict[str, Subscription[Any]] = {}
         self._forwarding: dict[str, asyncio.Task[None]] = {}
