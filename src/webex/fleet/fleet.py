@@ -244,7 +244,9 @@ class Fleet(Handlers, Unpicklable):
             details=self._details,
         )
         self._delivery = Delivery(self._deliver, self._may, tries=TRIES if self.has_handlers else None)
-        share = self._options["max_in_hand"]  # of each account, so that a slow bot leaves the others theirs
+        share = self._options.get(
+            "max_in_hand", _IN_HAND
+        )  # of each account, so that a slow bot leaves the others theirs
         self._hub = RealtimeHub(
             self.integration, self._resources, most_in_hand=share * (1 + len(self._bots)), **self._options
         )
