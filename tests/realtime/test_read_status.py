@@ -24,6 +24,7 @@ def test_room_is_unread_until_its_last_message_is_read(webex_cloud: Cloud) -> No
             assert (before.id, before.type, before.title) == (room, "group", "A room")
             assert before.last_seen is None
             first = await alice.messages.create(room_id=room, text="one")
+            webex_cloud.clock.advance(1)  # what is read is told by a time in milliseconds
             second = await alice.messages.create(room_id=room, text="two")
             status = await bob.rooms.read_status(room)
             assert (status.is_unread, status.last_activity) == (True, second.created)
@@ -33,6 +34,7 @@ def test_room_is_unread_until_its_last_message_is_read(webex_cloud: Cloud) -> No
             await bob.messages.mark_read(second)
             status = await bob.rooms.read_status(room)
             assert (status.is_unread, status.last_seen) == (False, second.created)
+            webex_cloud.clock.advance(1)
             await say(alice, room, "three")
             assert (await bob.rooms.read_status(room)).is_unread
             assert not (await alice.rooms.read_status(room)).is_unread  # who wrote it has seen it
@@ -45,7 +47,9 @@ def test_rooms_are_ordered_by_latest_activity(webex_cloud: Cloud) -> None:
         async with client_of(webex_cloud) as alice, client_of(webex_cloud, "bob") as bob:
             first, second = await shared_room(alice), await shared_room(alice)
             await say(alice, second, "one")
+            webex_cloud.clock.advance(1)
             await alice.messages.create(to_person_email="bob@example.com", text="between us")
+            webex_cloud.clock.advance(1)
             await say(alice, first, "two")
             rooms = await bob.rooms.with_read_status()
             assert [(room.type, room.title, room.is_unread) for room in rooms] == [
