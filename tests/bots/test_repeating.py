@@ -51,13 +51,20 @@ def test_what_the_cloud_refuses_for_good_is_not_tried_again(status: int) -> None
     assert tries == [status]
 
 
-def test_sender_that_may_not_be_read_ends_the_handling() -> None:
-    with BotTest(Bot()) as t:
+def test_sender_whose_profile_may_not_be_read_is_known_by_id() -> None:
+    bot, senders = Bot(), []
+
+    @bot.message()
+    async def act(ctx: Context) -> None:
+        senders.append((ctx.person.id, ctx.person.email))
+
+    with BotTest(bot) as t:
         message = t.alice.says("hello").messages[0]
         t.cloud.faults.add(f"/v1/people/{t.alice.id}", status=403)
         asked = Message(id="x", room_id=message.room_id, person_id=t.alice.id, text="hello")
         outcome = t._run(t._bot.handle(from_data("messages", "created", asked, client=t._bot.client)))
-        assert outcome == "failed"
+        assert outcome == "handled"
+        assert senders[1:] == [(t.alice.id, None)]
 
 
 def test_tries_of_events_that_never_come_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

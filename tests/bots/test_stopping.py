@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -91,7 +92,11 @@ def test_bot_runs_in_a_thread_and_not_within_an_event_loop(webex_cloud: Cloud) -
         asyncio.run(misused())
     thread = threading.Thread(target=bot.run)
     thread.start()
+    give_up = time.monotonic() + 60
     try:
+        while not bot.health.is_connected:  # what is written before is not heard
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
         with Webex(ALICE_TOKEN, emulator_url=webex_cloud.url) as alice:
             alice.messages.create(to_person_id=to_hydra_id("PEOPLE", BOT_ID), text="end")
             assert asked.wait(60)
