@@ -218,6 +218,7 @@ def stores_of(worker: MigratingStorage) -> int:
         (["stats", "--storage", f"{STORAGES}:plain"], "can't list its namespaces"),
         (["check", "--storage", "nonsense+driver://x"], "SQLAlchemy"),
         (["check", "--storage", "nonsense://x"], "No storage has addresses"),
+        (["check", "--storage", "mssql+pyodbc://x/y"], "needs pyodbc, which is not installed"),
         (["check", "--storage", "no_such_module:storage"], "there is no module 'no_such_module'"),
         (["check", "--storage", f"{STORAGES}:missing"], "has no 'missing'"),
         (["check", "--storage", "redis://127.0.0.1:1/0"], "can't be reached"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from webex.extras import needed_by
 from webex.importing import import_named
 from webex.runtime import BlockingRuntime
 from webex.storage import EncryptedStorage, SQLiteStorage, StorageAccess
@@ -103,8 +104,9 @@ def _named(address: str) -> Any:
 
 
 def _over_sqlalchemy(url: str, closing: ExitStack) -> Any:
-    import sqlalchemy as sa
-    from sqlalchemy.exc import ArgumentError
+    with needed_by("An address of SQLAlchemy", extra="sqlalchemy"):
+        import sqlalchemy as sa
+        from sqlalchemy.exc import ArgumentError
 
     from webex.storage import SQLAlchemyStorage
 
@@ -112,5 +114,9 @@ def _over_sqlalchemy(url: str, closing: ExitStack) -> Any:
         engine = sa.create_engine(url, pool_pre_ping=True)
     except ArgumentError:
         raise click.UsageError("The address is no URL of SQLAlchemy: dialect+driver://user@host/database.") from None
+    except ModuleNotFoundError as error:  # the driver
+        raise click.UsageError(
+            f"The address needs {error.name}, which is not installed: install the driver that has it."
+        ) from None
     closing.callback(engine.dispose)  # the storage leaves the engine to the app, which is this program
     return SQLAlchemyStorage(engine)
