@@ -6,8 +6,10 @@ import os
 import time
 from typing import Any
 
+import sqlalchemy as sa
+
 from tests.support.plain_storage import Plain
-from webex.storage import EncryptedStorage, MemoryStorage, ServerFacts, SQLiteStorage, StorageError
+from webex.storage import EncryptedStorage, MemoryStorage, ServerFacts, SQLAlchemyStorage, SQLiteStorage, StorageError
 
 shared = MemoryStorage()
 
@@ -20,6 +22,12 @@ def file() -> SQLiteStorage:
 def encrypted_file() -> EncryptedStorage:
     """The same, with the keys of the environment."""
     return EncryptedStorage(file(), [os.environ["WEBEX_STORAGE_KEYS"]])
+
+
+def encrypted_tables() -> EncryptedStorage:
+    """An encrypted storage in tables of SQLAlchemy."""
+    engine = sa.create_engine(f"sqlite+pysqlite:///{os.environ['STORAGE_OF_THE_TEST']}")
+    return EncryptedStorage(SQLAlchemyStorage(engine), [EncryptedStorage.generate_key()])
 
 
 def plain() -> Plain:

@@ -83,6 +83,13 @@ def test_migrate_creates_tables_and_is_idempotent(tmp_path: Path) -> None:
     assert "nothing to migrate" in run("migrate", "--storage", str(tmp_path / "webex.db")).output
 
 
+def test_migrate_creates_the_tables_of_a_storage_that_is_encrypted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORAGE_OF_THE_TEST", str(tmp_path / "app.db"))
+    assert run("migrate", "--storage", f"{STORAGES}:encrypted_tables").output == "The tables are there.\n"
+
+
 def test_copy_counts_first_and_copies_once(database: str, tmp_path: Path) -> None:
     target = str(tmp_path / "new.db")
     would = json.loads(run("copy", database, target, "--dry-run", "--json").output)

@@ -66,7 +66,7 @@ def check(address: str | None, as_json: bool) -> None:
 def migrate(address: str | None, as_json: bool) -> None:
     """Create the tables of the storage, or bring them to the newest version. Safe to call again."""
     with opened(address, encrypted=False, create=True) as access:
-        storage: Any = access.storage
+        storage: Any = access.storage.inner if isinstance(access.storage, EncryptedStorage) else access.storage
         if hasattr(storage, "migrate"):
             steps: int | None = storage.migrate()
             text = f"{steps} steps were taken." if steps else "It is up to date."
