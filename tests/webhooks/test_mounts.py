@@ -15,11 +15,12 @@ import pytest
 import urllib3
 from aiohttp import web
 from fastapi import FastAPI
-from flask import Flask
+from flask import Flask, request
 from litestar import Litestar
 from litestar.config.csrf import CSRFConfig
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from werkzeug.test import EnvironBuilder
 
 from tests.support.ports import free_port
 from tests.web.conftest import Server
@@ -195,6 +196,42 @@ def test_a_delivery_over_a_socket(tmp_path: Path, style: Any, make: Make, serve:
     storage.close()
     assert answers == [200, 200, 200]
     assert arrived == ["messages:created:M1"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("read_before", [False, True])
+def test_a_body_that_flask_has_read_before_is_verified(chunked: bool, read_before: bool) -> None:
+    hooks = WebhookReceiver(Webex("a token"), secret=SECRET, max_size=5000, mode="lossy")
+    app = installed_in_flask(hooks)
+    if read_before:
+
+        @app.before_request
+        def read() -> None:
+            request.get_data()
+
+    body, headers = posted(id="M1")
+    sent: dict[str, Any] = {"data": body}
+    if chunked:
+        overrides = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+        sent = {"input_stream": io.BytesIO(body), "environ_overrides": overrides}
+    answer = app.test_client().post(PATH, headers=headers, content_type="application/json", **sent)
+    hooks.close()
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("make", [lambda hooks: hooks.wsgi, installed_in_flask, routed_in_django])
+def test_a_body_in_chunks_is_verified_under_wsgi(make: Make) -> None:
+    hooks = WebhookReceiver(Webex("a token"), secret=SECRET, max_size=5000, mode="lossy")
+    app, statuses = make(hooks), []
+    body, headers = posted(id="M1")
+    environ: dict[str, Any] = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+    for data in (body, b"x" * 5001):
+        builder = EnvironBuilder(PATH, method="POST", input_stream=io.BytesIO(data), content_type="application/json")
+        made = {**builder.get_environ(), **environ, "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+        del made["CONTENT_LENGTH"]
+        list(app(made, lambda status, *_: statuses.append(status[:3])))
+    hooks.close()
+    assert statuses == ["200", "413"]
 
 
 @pytest.mark.parametrize("length", ["9" * 5000, "9" * 18, "٩" * 30])

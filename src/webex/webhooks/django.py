@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from webex.errors import ConfigurationError
 from webex.extras import needed_by
 from webex.webhooks.asgi import METHOD
+from webex.webhooks.wsgi import read_chunked
 
 with needed_by("webex.webhooks.django"):
     from django.core.handlers.wsgi import WSGIRequest
@@ -55,6 +56,8 @@ def _body(request: Any, hooks: WebhookReceiver[Any]) -> bytes | Reply:
     if length.isdecimal() and int(length[:18]) > hooks.max_size:
         return bytes(hooks.max_size + 1)
     body: bytes = request.body
+    if not body and not request.META.get("CONTENT_LENGTH") and request.META.get("wsgi.input_terminated"):
+        return read_chunked(request.META, hooks.max_size + 1)  # Django takes a body in chunks for an empty one
     return body
 
 

@@ -34,6 +34,8 @@ def _reply(hooks: WebhookReceiver[Webex]) -> Reply:
         return hooks.refuse(405, METHOD, allow="POST")
     if (request.content_length or 0) > hooks.max_size:
         return hooks.receive(bytes(hooks.max_size + 1), {})
-    # The bytes as they came; a hook of the app may have read them before.
-    body: Any = request.get_data() if request.content_length is not None else request.stream.read(hooks.max_size + 1)
-    return hooks.receive(body, request.headers)
+    body: Any = None
+    if request.content_length is None:  # in chunks, of which only so many are read
+        body = request.stream.read(hooks.max_size + 1)
+    # A hook of the app may have read the bytes before; they are kept as they came.
+    return hooks.receive(body or request.get_data(), request.headers)

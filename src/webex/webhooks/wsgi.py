@@ -17,6 +17,15 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 
 
+def read_chunked(environ: Environ, most: int) -> bytes:
+    """Read at most so many bytes of a body that came in chunks, where the server ends it (`wsgi.input_terminated`)."""
+    pieces, left = [], most
+    while left > 0 and (piece := environ["wsgi.input"].read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
 class WSGIReceiver:
     """What `hooks.wsgi` is."""
 
@@ -42,11 +51,7 @@ class WSGIReceiver:
             if len(body) < length:
                 return refuse(400, "The body ended early.")
         elif environ.get("wsgi.input_terminated"):
-            pieces, left = [], most
-            while left > 0 and (piece := environ["wsgi.input"].read(left)):
-                pieces.append(piece)
-                left -= len(piece)
-            body = b"".join(pieces)
+            body = read_chunked(environ, most)
         else:
             return refuse(411, "The request does not tell the length of its body.")
         reply: Reply = self._hooks.receive(body, environ)
