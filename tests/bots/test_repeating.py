@@ -57,6 +57,7 @@ def test_sender_whose_profile_may_not_be_read_is_known_by_id() -> None:
     @bot.message()
     async def act(ctx: Context) -> None:
         senders.append((ctx.person.id, ctx.person.email))
+        await ctx.reply("Hello.")
 
     with BotTest(bot) as t:
         message = t.alice.says("hello").messages[0]
