@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientPayloadError, ClientSession, web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestServer, make_mocked_request
+from multidict import CIMultiDict
 
 from tests.web.conftest import SECRET
 from webex import AsyncIntegration
 from webex.errors import MissingKeyError, NotSignedInError
-from webex.web.aiohttp import WebexAuth
+from webex.web import starlette as for_starlette
+from webex.web.aiohttp import WebexAuth, web_request, web_response
+from webex.web.messages import redirect
 
 SETTINGS: dict[str, Any] = {
     "client_id": "C1",
@@ -103,3 +106,18 @@ def test_page_of_a_failed_sign_in_is_complete() -> None:
                     return await response.text()
 
     assert "This sign-in is not known here" in asyncio.run(run())
+
+
+def test_request_is_read_as_it_was_sent() -> None:
+    several = CIMultiDict([("Cookie", "a=1"), ("Cookie", "b=2"), ("Accept", "text/html"), ("Accept", "*/*")])
+    request = web_request(make_mocked_request("GET", "/rooms/a%2Fb?q=%20", headers=several))
+    assert (request.path, request.query) == ("/rooms/a%2Fb", "q=%20")
+    assert request.headers == {"cookie": "a=1; b=2", "accept": "text/html, */*"}
+    through_a_proxy = web_request(make_mocked_request("GET", "http://app.example.com/rooms?q=1"))
+    assert (through_a_proxy.path, through_a_proxy.query) == ("/rooms", "q=1")
+    assert web_request(make_mocked_request("GET", "/caf\udce9")).path == "/caf%E9"
+
+
+@pytest.mark.parametrize("convert", [web_response, for_starlette.web_response], ids=["aiohttp", "starlette"])
+def test_location_is_sent_in_ascii(convert: Any) -> None:
+    assert convert(redirect("/räume/1")).headers["location"] == "/r%C3%A4ume/1"

@@ -249,6 +249,10 @@ def test_check_names_a_missing_setting(project: SimpleNamespace, name: str, monk
         ({"WEBEX_OPTIONS": ["trusted_proxies"]}, "WEBEX_OPTIONS must be a dict"),
         ({"MIDDLEWARE": [SESSIONS]}, "(webex.E004) MIDDLEWARE does not name"),
         ({"MIDDLEWARE": [OURS, SESSIONS], "WEBEX_SESSION": "framework"}, "(webex.E006)"),
+        (
+            {"WEBEX_SESSION": "framework", "WEBEX_REDIRECT_URI": "https://app.example.com/auth/callback"},
+            "(webex.W002) SESSION_COOKIE_SECURE is not set",
+        ),
     ],
 )
 def test_check_explains_invalid_settings(project: SimpleNamespace, changed: dict[str, Any], text: str) -> None:
@@ -256,6 +260,13 @@ def test_check_explains_invalid_settings(project: SimpleNamespace, changed: dict
         said = complaints()
     assert text in said
     assert SECRET not in said
+
+
+@pytest.mark.parametrize("own", [{"WEBEX_SESSION": "webex"}, {"SESSION_COOKIE_SECURE": True}])
+def test_check_warns_of_no_cookie_that_signs_nobody_in_over_http(project: SimpleNamespace, own: dict[str, Any]) -> None:
+    https = {"WEBEX_SESSION": "framework", "WEBEX_REDIRECT_URI": "https://app.example.com/auth/callback"}
+    with override_settings(**https | own):
+        assert complaints() == ""
 
 
 def test_storage_may_be_named(project: SimpleNamespace) -> None:
