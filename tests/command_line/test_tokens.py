@@ -119,21 +119,20 @@ def test_names_neither_move_the_cursor_nor_add_lines(tmp_path: Path, arguments: 
     assert not any(mark in output for mark in "\x1b\x9b\u202e")
 
 
-@pytest.mark.parametrize("encoding", ["cp437", "cp1252", "utf-8"])
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
-def test_names_are_printed_in_every_encoding(tmp_path: Path, encoding: str, options: list[str]) -> None:
+def test_names_are_printed_where_the_terminal_lacks_characters(tmp_path: Path, options: list[str]) -> None:
     with SQLiteStorage(tmp_path / "webex.db") as storage:
         with Integration(storage=storage, client_id="the-app", client_secret="s") as integration:
             integration.adopt("Zoë 山田 →", {"access_token": "access-secret"})
     ended = subprocess.run(
         [sys.executable, "-m", "webex", "tokens", "list", *options],
-        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        env={**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"},
         capture_output=True,
         timeout=60,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    output = ended.stdout.decode(encoding)
+    output = ended.stdout.decode("cp1252")
     assert (json.loads(output)["users"][0]["key"] == "Zoë 山田 →") if options else "Zo" in output
 
 

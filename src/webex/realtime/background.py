@@ -37,7 +37,7 @@ T = TypeVar("T")
 E_co = TypeVar("E_co", bound="Event[Any]", covariant=True)
 
 _making = threading.Lock()
-_GRACE: Final = 2.0  # seconds for the loops of clients that nobody closed, when the program ends
+_GRACE: Final = 5.0  # seconds for the loops of clients that nobody closed, when the program ends
 _running: dict[asyncio.AbstractEventLoop, tuple[threading.Thread, int]] = {}
 
 
