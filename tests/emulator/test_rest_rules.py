@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +42,38 @@ def test_file_has_its_content_type_by_head_and_get(world: World, method: str) ->
     assert answer.headers["content-type"] == "image/png"
     assert answer.headers["content-length"] == str(len(PICTURE))
     assert answer.body == (PICTURE if method == "GET" else b"")
+
+
+class Files(BaseHTTPRequestHandler):
+    """Serves a file, and redirects to it and away."""
+
+    def do_GET(self) -> None:
+        target = {"/near": "/file.txt", "/away": "http://example.com/"}.get(self.path)
+        self.send_response(200 if target is None else 302)
+        self.send_header("location", target or "")
+        self.send_header("content-length", "4" if target is None else "0")
+        self.end_headers()
+        self.wfile.write(b"data" if target is None else b"")
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+def test_file_is_fetched_from_this_machine_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    room, base = world.room(), f"http://127.0.0.1:{server.server_port}"
+    try:
+        for path, status in (("/file.txt", 200), ("/near", 200), ("/away", 400)):
+            assert world.post("/messages", {"roomId": room, "files": [base + path]}).status == status, path
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+    for url in ("http://[::1", "http://127.0.0.1:abc/", "http://127.0.0.1:99999/", "http://127.0.0.1 /", base):
+        answer = world.post("/messages", {"roomId": room, "files": [url]})
+        assert (answer.status, answer.body["message"]) == (400, "Unable to retrieve content."), url
 
 
 def test_upload_makes_no_temporary_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

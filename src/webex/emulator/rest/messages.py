@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from webex.emulator.rest import markup
 from webex.emulator.rest.given_html import read_html
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 7439
 _MOST_EDITS: Final = 10
 _UNKNOWN: Final = "Unable to get message."
-_UNREACHABLE: Final = "Unable to retrieve content."
 _CARD: Final = "application/vnd.microsoft.card.adaptive"
 
 
@@ -157,7 +155,7 @@ def create(call: Call) -> Reply:
         message.html, message.text = given.html, text or given.text
         message.mentioned_people, message.mentioned_groups = given.people, given.groups
     message.attachments = attachments
-    for upload in [*uploads, *[_fetched(call, url) for url in urls]]:
+    for upload in [*uploads, *_fetched(call, urls)]:
         _store(call, message, upload)
     call.state.messages[message.id] = message
     room.last_activity = message.created
@@ -308,32 +306,12 @@ def _attachments(body: dict[str, Any]) -> list[dict[str, object]]:
     return given
 
 
-def _fetched(call: Call, url: str) -> Upload:
-    """Fetch a file that a message names by URL; from this machine only."""
-    import urllib.request
+def _fetched(call: Call, urls: list[str]) -> list[Upload]:
+    if not urls:
+        return []
+    from webex.emulator.rest.fetching import fetched
 
-    parts = urlsplit(url)
-    if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-        if call.cloud.settings.public_file_urls == "refuse" or parts.scheme not in ("http", "https"):
-            hint = "The emulator fetches files only from this machine; with public_file_urls=invent it makes one up."
-            raise Problem(400, _UNREACHABLE, hint=hint)
-        return _invented(parts.path)
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310  # the scheme was checked
-            data = response.read(call.cloud.settings.max_file_size + 1)
-            kind = response.headers.get_content_type()
-    except OSError:
-        raise Problem(400, _UNREACHABLE, hint="The file could not be fetched.") from None
-    return Upload(parts.path.rsplit("/", 1)[-1] or "file", kind, data)
-
-
-def _invented(path: str) -> Upload:
-    """Make up a file for a public URL: of the type that its name says."""
-    import mimetypes
-
-    name = path.rsplit("/", 1)[-1] or "file"
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Upload(name, kind, f"Made up by the emulator in place of {name}.".encode())
+    return [fetched(call, url) for url in urls]
 
 
 def _store(call: Call, message: Message, upload: Upload) -> None:
