@@ -25,7 +25,7 @@ class Gate:
 
     def answer(self, asked: Asked) -> Said:
         self.reached.set()
-        assert self.opened.wait(20)
+        assert self.opened.wait(60)
         token = asked.headers["authorization"].removeprefix("Bearer ")
         return Said(self.status, {"id": asked.path.rpartition("/")[2], "displayName": token})
 
@@ -129,7 +129,7 @@ def test_threads_share_one_request(script: Script, client: Webex) -> None:
     gate = Gate(script)
     with ThreadPoolExecutor(8) as pool:
         futures = [pool.submit(client.people.me) for _ in range(8)]
-        assert gate.reached.wait(20)
+        assert gate.reached.wait(60)
         while not all(future.running() for future in futures):
             pass
         gate.opened.set()

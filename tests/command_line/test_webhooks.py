@@ -78,10 +78,10 @@ def running(command: list[str], folder: Path, env: dict[str, str]) -> Iterator[s
     finally:
         os.killpg(process.pid, 15)  # the reloader has a child
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
-            process.wait(20)
+            process.wait(60)
         assert process.stdout is not None
         process.stdout.close()
 
@@ -126,7 +126,7 @@ def test_flask_development_server_gets_every_event_across_restarts(webex_cloud: 
         until(lambda: any("no answer" in line for line in lines), "the third event was not tried")
         with running(flask, tmp_path, env):
             until(lambda: "third" in texts(), "the third event did not arrive")
-    reader.join(20)
+    reader.join(60)
     http.clear()
     assert texts() == ["first", "second", "third"]
     assert seen.read_text().splitlines()[-1] == "2 third"

@@ -37,7 +37,7 @@ def demo() -> Iterator[str]:
         pytest.fail("the demo ended at once")
     yield f"http://127.0.0.1:{port}"
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=15)
+    process.wait(timeout=60)
     process.stdout.close()
 
 

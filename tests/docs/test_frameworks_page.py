@@ -58,7 +58,7 @@ def serving(command: list[str], port: int, folder: Path, env: dict[str, str]) ->
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 def visit(cloud: Cloud, browser: Browser, url: str, path: str, who: str) -> Any:

@@ -65,7 +65,7 @@ def server(folder: Path, cloud: Cloud, port: int) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 def test_two_browsers_sign_in_and_both_stay_signed_in_over_a_restart(

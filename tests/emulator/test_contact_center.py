@@ -38,7 +38,7 @@ def posted() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/hooks", received
         server.shutdown()
-        thread.join(10)
+        thread.join(60)
 
 
 def create(cloud: Cloud, url: str, version: int = 2, token: str = ADMIN_TOKEN, **changes: Any) -> Answer:

@@ -31,7 +31,7 @@ def running(*arguments: str, lines: int = 1) -> Iterator[tuple[subprocess.Popen[
         yield process, [_line(process) for _ in range(lines)]
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         process.stdout.close()
         process.stderr.close()
 
@@ -88,7 +88,7 @@ def test_without_env_no_secret_is_printed() -> None:
 def test_a_taken_port_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert f"port {port}" in done.stderr
     assert "Traceback" not in done.stderr
@@ -100,7 +100,7 @@ def test_command_stops_gracefully_and_saves_its_data(tmp_path: Path, how: signal
     with running("--port", "0", "--data", str(file)) as (process, lines):
         EmulatorClient(lines[0].split()[-1]).add_person("carol@example.com")
         process.send_signal(how)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
     with running("--port", "0", "--data", str(file)) as (_, lines):
         assert EmulatorClient(lines[0].split()[-1]).token_for("carol")
 
@@ -109,7 +109,7 @@ def test_a_wrong_seed_is_reported(tmp_path: Path) -> None:
     seed = tmp_path / "seed.json"
     seed.write_text('{"peeple": []}')
     done = subprocess.run(
-        [*COMMAND, "--port", "0", "--seed", str(seed)], capture_output=True, text=True, timeout=20, check=False
+        [*COMMAND, "--port", "0", "--seed", str(seed)], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
     assert "peeple" in done.stderr
@@ -143,7 +143,7 @@ def test_a_closed_pipe_does_not_stop_it() -> None:
         assert EmulatorClient(f"http://127.0.0.1:{port}").clock.time() > 0
     finally:
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
         assert process.stderr is not None
         process.stderr.close()
 
@@ -154,7 +154,7 @@ def test_help_imports_no_server() -> None:
         "r = CliRunner().invoke(webex, ['--help']); assert 'emulator' in r.output and 'demo' in r.output, r.output; "
         "print([m for m in ('uvicorn', 'jinja2', 'msgspec', 'webex.demo') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -165,7 +165,7 @@ def test_serving_loads_neither_page_nor_key_libraries() -> None:
         "print([m for m in ('jinja2', 'joserfc', 'cryptography', 'starlette', 'webex.config', 'webex.errors') "
         "if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -176,13 +176,13 @@ def test_console_url_is_printed_at_start_and_by_its_command() -> None:
 
         def another() -> str:
             command = [*COMMAND, "console", "--url", base]
-            return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+            return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
         assert another() == printed  # it was not used yet
         assert fetch(printed).status == 303
         assert fetch(printed).status == 403
         assert another() != printed
         assert fetch(another()).status == 303
-    done = subprocess.run([*COMMAND, "console", "--url", base], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([*COMMAND, "console", "--url", base], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "no emulator" in done.stderr

@@ -208,7 +208,7 @@ def test_signals_reach_the_command(name: str) -> None:
     with process.stdout:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(getattr(signal, name))
-        assert process.wait(timeout=20) == 5
+        assert process.wait(timeout=60) == 5
 
 
 def test_a_command_ended_by_a_signal_exits_with_128_plus_its_number() -> None:

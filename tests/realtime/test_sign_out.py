@@ -421,7 +421,7 @@ def test_another_process_ends_within_its_credential_max_age(webex_cloud: Cloud, 
                 assert process.stdout.readline() == "listening\n"
                 integration.sign_out(bob)
                 assert process.stdout.readline() == "NotSignedInError\n"
-                assert process.wait(20) == 0
+                assert process.wait(60) == 0
             finally:
                 process.kill()
         assert all_keys(storage) == set()

@@ -78,7 +78,7 @@ def running(
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -135,7 +135,7 @@ def test_greenlets_overlap_their_calls(variables: dict[str, str]) -> None:
 
     def handler(peer: Peer) -> None:
         while peer.request():
-            together.wait(20)
+            together.wait(60)
             peer.say(answered(b"content-type: application/json", body=b"{}"))
 
     server = Server(handler, None)

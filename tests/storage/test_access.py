@@ -302,7 +302,7 @@ def test_a_lease_granted_to_a_cancelled_caller_is_released() -> None:
 
             def slowly(name: str, ttl: float) -> Any:
                 granting.set()
-                assert may_grant.wait(10)
+                assert may_grant.wait(60)
                 return take(name, ttl)
 
             binding.try_lease = slowly  # type: ignore[method-assign]  # that is the point

@@ -251,7 +251,7 @@ class SlowService(Service):
 
     def _wait(self, what: str) -> None:
         self.calls.append(what)
-        assert self.answer.wait(30)
+        assert self.answer.wait(60)
         if self.is_away:
             raise RuntimeError("503")
 

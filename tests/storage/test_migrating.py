@@ -286,7 +286,7 @@ def test_leased_value_is_moved_after_its_release(stores: Stores, monkeypatch: py
     monkeypatch.setattr(SQLiteBinding, "try_lease", watched)
     thread = threading.Thread(target=lambda: stores.worker().flip(wait=0))
     thread.start()
-    assert refused.wait(30)
+    assert refused.wait(60)
     assert binding.put_if_version("key", "after it", version) is not None
     lease.release()
     thread.join()

@@ -135,11 +135,11 @@ def test_value_whose_copy_another_process_replaced_before_the_swap_stays(stores:
 
         def before_first_swap() -> None:
             first.set()
-            assert replaced.wait(30)
+            assert replaced.wait(60)
 
         def before_second_swap() -> None:
             replaced.set()
-            assert swapped.wait(30)
+            assert swapped.wait(60)
 
         old_of_first.then, old_of_second.then = before_first_swap, before_second_swap
         moved: list[bool] = []
@@ -148,7 +148,7 @@ def test_value_whose_copy_another_process_replaced_before_the_swap_stays(stores:
             for old in (old_of_first, old_of_second)
         ]
         threads[0].start()
-        assert first.wait(30)
+        assert first.wait(60)
         threads[1].start()
         threads[0].join()
         swapped.set()

@@ -106,10 +106,10 @@ def test_two_concurrent_loops_have_separate_resources() -> None:
     async def work(first: bool) -> None:
         mine = await kept.get()
         found.append(mine)
-        met.wait(30)
+        met.wait(60)
         if first:
             await kept.aclose()
-        met.wait(30)
+        met.wait(60)
         assert mine.closed is first
         assert mine.loop is asyncio.get_running_loop()
         await kept.aclose()
@@ -194,7 +194,7 @@ def test_threads_share_the_resource_of_the_process() -> None:
     kept = PerProcess(open_one, lambda _: None)
 
     def work() -> None:
-        start.wait(30)
+        start.wait(60)
         kept.get()
 
     threads = [threading.Thread(target=work) for _ in range(8)]

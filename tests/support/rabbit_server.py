@@ -95,5 +95,5 @@ class RabbitServer:
         self.stop(kill=True)
         if self._mapper is not None:
             self._mapper.kill()
-            self._mapper.wait(timeout=30)
+            self._mapper.wait(timeout=60)
         shutil.rmtree(self._folder, ignore_errors=True)

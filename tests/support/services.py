@@ -125,7 +125,7 @@ class RedisServer:
         """End it: as on a normal stop, or at once as in a crash."""
         if self._process is not None:
             (self._process.kill if kill else self._process.terminate)()
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=60)
             self._process = None
 
     @contextlib.contextmanager
@@ -184,7 +184,7 @@ class NatsServer:
         """End it: as on a normal stop, or at once as in a crash."""
         if self._process is not None:
             (self._process.kill if kill else self._process.terminate)()
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=60)
             self._process = None
 
     def __enter__(self) -> NatsServer:

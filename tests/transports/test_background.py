@@ -49,7 +49,7 @@ def test_closing_waits_for_a_thread_that_is_being_started(monkeypatch: pytest.Mo
     def slow(self: threading.Thread) -> None:
         if self.name == "webex:background":
             starting.set()
-            assert go_on.wait(30)
+            assert go_on.wait(60)
         start(self)
 
     monkeypatch.setattr(threading.Thread, "start", slow)
@@ -59,7 +59,7 @@ def test_closing_waits_for_a_thread_that_is_being_started(monkeypatch: pytest.Mo
         done.append(1)
 
     begins = in_thread(lambda: runtime.background("key", work), errors)
-    assert starting.wait(30)
+    assert starting.wait(60)
     closes = in_thread(runtime.aclose, errors)
     closes.join(0.2)  # it would fail at once
     go_on.set()
@@ -92,11 +92,11 @@ def test_crowd_of_threads_begins_one() -> None:
 
     async def work() -> None:
         at_work.add(threading.get_ident())
-        assert all_asked.wait(30)
+        assert all_asked.wait(60)
         most.append(len(at_work))
 
     async def ask() -> None:
-        together.wait(30)
+        together.wait(60)
         await runtime.background("key", work)
 
     threads = [in_thread(ask, errors) for _ in range(callers)]

@@ -271,7 +271,7 @@ def test_several_loops_at_once_keep_a_pool_each(serve: Serve) -> None:
 
     async def calls() -> None:
         for _ in range(25):
-            together.wait(20)
+            together.wait(60)
             assert (await got(runtime, request_to(server))).body == b"ok"
 
     with ThreadPoolExecutor(4) as pool:
@@ -409,7 +409,7 @@ def test_client_whose_first_step_is_cancelled_leaves_nothing_open(monkeypatch: p
     def slow(*arguments: Any) -> Callable[[], Any]:
         make = prepare(*arguments)
         begun.set()
-        go_on.wait(20)
+        go_on.wait(60)
 
         def noted() -> Any:
             made.append(make())

@@ -42,11 +42,11 @@ class Server:
         self._server.startup = started  # type: ignore[method-assign]  # to know when without polling
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve()), daemon=True)
         self._thread.start()
-        assert self._up.wait(20), "the app did not start"
+        assert self._up.wait(60), "the app did not start"
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=60)
 
 
 @dataclass

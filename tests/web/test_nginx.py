@@ -78,7 +78,7 @@ def started() -> Iterator[Callable[..., None]]:
     for process in reversed(processes):
         process.terminate()
     for process in processes:
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 class Deployment:

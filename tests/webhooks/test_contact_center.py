@@ -54,7 +54,7 @@ def test_an_event_of_a_subscription_is_verified_and_handled_once(
         webex_cloud.contact_center_event("task:ended", {"taskId": "T1"})
         webex_cloud.contact_center_event("task:new", {"taskId": "T2"})
         webex_cloud.settle()
-        assert handled.acquire(timeout=20)
+        assert handled.acquire(timeout=60)
         hooks.drain()
         answers = [attempt.status for attempt in webex_cloud.delivery.attempts]
     storage.close()

@@ -54,7 +54,7 @@ def test_the_lease_of_an_event_is_renewed_while_its_handler_runs(
     @hooks.on("messages")
     def handle(event: ReceivedEvent[Any, Webex]) -> None:
         for _ in range(4):  # at a third of the lease each: more than one lease in all
-            assert renewals.acquire(timeout=20)
+            assert renewals.acquire(timeout=60)
         repeated.append(other.receive(*delivery).status)
 
     assert hooks.receive(*delivery).status == 200

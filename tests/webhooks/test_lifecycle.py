@@ -194,11 +194,11 @@ def test_a_drain_ends_with_a_close_in_blocking_style(storage: SQLiteStorage) -> 
         raise Retry(after=3600)
 
     hooks.receive(*posted())
-    assert asked.wait(20)
+    assert asked.wait(60)
     draining = threading.Thread(target=hooks.drain, daemon=True)
     draining.start()
     hooks.close()
-    draining.join(20)
+    draining.join(60)
     assert not draining.is_alive()
 
 
@@ -254,7 +254,7 @@ def test_a_plain_handler_that_is_not_through_keeps_its_event(storage: SQLiteStor
         @hooks.on("messages")
         def handle(event: ReceivedEvent[Any, Any]) -> None:
             loop.call_soon_threadsafe(begun.set)
-            assert go_on.wait(20)
+            assert go_on.wait(60)
 
         await hooks.receive(*posted())
         await begun.wait()
@@ -283,11 +283,11 @@ def test_one_receiver_in_two_running_event_loops_is_refused(storage: SQLiteStora
 
     thread = threading.Thread(target=lambda: asyncio.run(elsewhere()), daemon=True)
     thread.start()
-    assert up.wait(20)
+    assert up.wait(60)
     with pytest.raises(ConfigurationError, match="another event loop"):
         asyncio.run(hooks.start())
     end.set()
-    thread.join(20)
+    thread.join(60)
 
     async def here() -> int:
         async with hooks:
@@ -305,7 +305,7 @@ def test_a_receiver_is_closed_from_another_event_loop(storage: SQLiteStorage) ->
     asyncio.run(hooks.aclose())
     remaining = asyncio.run_coroutine_threadsafe(_remaining(), loop).result(20)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(20)
+    thread.join(60)
     loop.close()
     assert not remaining
 

@@ -60,7 +60,7 @@ def served_by_wsgi(app: Any) -> Iterator[int]:
             yield server.server_port
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(60)
 
 
 @contextmanager
@@ -79,13 +79,13 @@ def served_by_aiohttp(app: web.Application) -> Iterator[int]:
     loop.call_soon(lambda: loop.create_task(begin()))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    assert up.wait(20)
+    assert up.wait(60)
     try:
         yield ports[0]
     finally:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
@@ -191,7 +191,7 @@ def test_a_delivery_over_a_socket(tmp_path: Path, style: Any, make: Make, serve:
         assert http.request("POST", url, body=b"x" * 5001, headers=headers).status == 413
         assert http.request("GET", url).status == 405
         answers = [http.request("POST", url, body=body, headers=headers).status for _ in range(3)]
-        assert done.wait(20)
+        assert done.wait(60)
     hooks.close() if style is Webex else None
     storage.close()
     assert answers == [200, 200, 200]
@@ -291,5 +291,5 @@ def test_a_django_project_under_asgi_serves_a_receiver_of_event_loop_style(tmp_p
     body, headers = posted(id="M1")
     with urllib3.PoolManager(retries=False) as http, served_by_asgi(routed_in_django(hooks).asgi()) as port:
         assert http.request("POST", f"http://127.0.0.1:{port}{PATH}", body=body, headers=headers).status == 200
-        assert done.wait(20)
+        assert done.wait(60)
     storage.close()

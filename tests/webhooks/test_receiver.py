@@ -49,7 +49,7 @@ def test_a_signed_delivery_is_handled_after_its_response(storage: SQLiteStorage)
 
     @hooks.on("messages", "created")
     def handle(event: ReceivedEvent[Any, Webex]) -> None:
-        assert answered.wait(10)
+        assert answered.wait(60)
         seen.append(event.key)
 
     body, headers = posted(id="M1")
@@ -178,7 +178,7 @@ def test_events_of_one_room_are_serial_and_rooms_are_concurrent(storage: SQLiteS
     @hooks.on("messages")
     def handle(event: ReceivedEvent[Any, Webex]) -> None:
         if event.raw["id"] == "first":
-            assert other.wait(10), "another room waited for this one"
+            assert other.wait(60), "another room waited for this one"
         order.append(event.raw["id"])
         if event.raw["roomId"] == "R2":
             other.set()

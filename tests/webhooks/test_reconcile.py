@@ -382,7 +382,7 @@ def test_a_secret_is_rotated_under_traffic_and_no_delivery_is_refused(
             if number == said // 2:
                 rotated = alice.webhooks.ensure(url, ["messages:created"], secret=[new, SECRET])
                 assert rotated.of("updated") == ["messages:created"]
-        assert complete.wait(30)
+        assert complete.wait(60)
         webex_cloud.settle(timeout=30)
     hooks.close()
     storage.close()

@@ -70,16 +70,16 @@ def test_queued_events_of_a_stopped_worker_are_taken_over(tmp_path: Path) -> Non
     @first.on("messages")
     def slow(event: ReceivedEvent[Any, Webex]) -> None:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
 
     with first:
         first.receive(*posted(id="M1"))
-        assert begun.wait(20)
+        assert begun.wait(60)
         first.receive(*posted(id="M2"))
         closing = threading.Thread(target=first.close)
         closing.start()
         go_on.set()
-        closing.join(20)
+        closing.join(60)
     second = WebhookReceiver(Webex("a token"), secret=SECRET, storage=storage)
     seen: list[tuple[str, bool]] = []
     done = threading.Event()
@@ -90,7 +90,7 @@ def test_queued_events_of_a_stopped_worker_are_taken_over(tmp_path: Path) -> Non
         done.set()
 
     with second:
-        assert done.wait(20)
+        assert done.wait(60)
     storage.close()
     assert seen == [("M2", False)]
 
@@ -109,7 +109,7 @@ def test_events_beyond_the_memory_limit_are_handled_later(tmp_path: Path, monkey
 
     @hooks.on("messages")
     def handle(event: ReceivedEvent[Any, Webex]) -> None:
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         seen.append((event.raw["id"], event.redelivered))
         if len(seen) == 12:
             done.set()
@@ -203,17 +203,17 @@ def test_an_entry_of_a_later_version_is_skipped(tmp_path: Path) -> None:
     @first.on("messages")
     def slow(event: ReceivedEvent[Any, Webex]) -> None:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
 
     with first:
         first.receive(*posted(id="M1"))
-        assert begun.wait(20)
+        assert begun.wait(60)
         for name in ("M2", "M3"):
             first.receive(*posted(id=name))
         closing = threading.Thread(target=first.close)
         closing.start()
         go_on.set()
-        closing.join(20)
+        closing.join(60)
     waiting = {json.loads(inbox.get(key)["body"])["data"]["id"]: key for page in inbox.keys("") for key in page}
     later = {**inbox.get(waiting["M2"]), "format": 99}
     inbox.put(waiting["M2"], later)
@@ -226,7 +226,7 @@ def test_an_entry_of_a_later_version_is_skipped(tmp_path: Path) -> None:
         done.set()
 
     with second:
-        assert done.wait(20)
+        assert done.wait(60)
         second.drain()
     assert (seen, inbox.get(waiting["M2"])) == (["M3"], later)
     storage.close()

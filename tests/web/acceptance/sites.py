@@ -189,7 +189,7 @@ def running(cloud: Cloud, module: str, server: str, folder: Path, **variables: s
         http.clear()
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

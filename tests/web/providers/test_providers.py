@@ -74,7 +74,7 @@ def running(cloud: Cloud, app: str, folder: Path, callback: str, **variables: st
     finally:
         http.clear()
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         note(log.read_text(errors="replace"))
 
 
