@@ -33,10 +33,10 @@ def shown(log: str) -> str:
 
 def test_documented_log_is_produced(tmp_path: Path) -> None:
     ended = run(named("log-story"), tmp_path)
-    assert ended.returncode == 0, ended.stderr[-4000:]
+    assert ended.code == 0, ended.output[-4000:]
     block = re.search(r"<!-- log of the story -->\n```text\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.S)
     assert block is not None
-    assert shown(ended.stderr) == block[1]
+    assert shown(ended.output) == block[1]
 
 
 @pytest.mark.parametrize(
