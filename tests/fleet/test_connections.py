@@ -16,6 +16,7 @@ from tests.support.services import need
 from webex import AsyncIntegration
 from webex.emulator.cloud import Cloud
 from webex.fleet import Fleet
+from webex.fleet.connections import Connections
 from webex.realtime.checkpoint import Checkpoint
 from webex.storage import RedisStorage
 
@@ -78,6 +79,32 @@ def test_leaving_that_hangs_does_not_hold_up_the_joining(
             await site.published(3)
             assert fleet.users == [user]
             assert webex_cloud.mercury.connections() == 1
+
+    run(main())
+
+
+def test_leaving_that_hangs_does_not_hold_up_other_news(
+    webex_cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave, hanging = Connections._leave, asyncio.Event()
+
+    async def main() -> None:
+        async with site_of(webex_cloud, tmp_path, 1) as site, site.worker("a") as fleet:
+            first = site.people[0]
+
+            async def hang(connections: Connections, user: str, joining: asyncio.Task[None] | None) -> None:
+                if user == first:
+                    hanging.set()
+                    await asyncio.Event().wait()
+                await leave(connections, user, joining)
+
+            monkeypatch.setattr(Connections, "_leave", hang)
+            await fleet.wait_until_connected()
+            async with site.integration() as other:
+                await other.sign_out(first)
+            await hanging.wait()
+            await site.sign_in(1)
+            await until(lambda: site.people[1] in fleet.users and not fleet.health.connecting)
 
     run(main())
 

@@ -467,12 +467,12 @@ class Fleet(Handlers, Unpicklable):
                     for user in joined:
                         self._user_joined(user)
                     for user in left:
-                        await self._user_left(user)
+                        self._user_left(user)
                 for kind, value in news.messages:
                     if kind == "joined":
                         self._user_joined(value)
                     elif kind == "left":
-                        await self._user_left(value)
+                        self._user_left(value)
                 changed = changed or not news.complete or any(kind == "changed" for kind, _ in news.messages)
                 now = loop.time()
                 if self.mode != "all" and (now >= next_look or (changed and now >= soonest)):
@@ -483,10 +483,10 @@ class Fleet(Handlers, Unpicklable):
                 _logger.warning("the fleet's records could not be read: %s", type(error).__name__)
                 next_look = soonest = loop.time() + min(self._poll, _AGAIN)
 
-    async def _user_left(self, user: str) -> None:
+    def _user_left(self, user: str) -> None:
         if self._directory is not None and self._connections is not None and user in self._directory:
             self._directory.remove(user)
-            await self._connections.leave(user)
+            self._tasks.start(self._connections.leave(user))  # not awaited: other news must not wait for its end
 
     async def _deliver(self, event: Event[Any]) -> None:
         bot = self._bots.of(event.user_key)
