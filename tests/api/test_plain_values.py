@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from webex import AsyncWebex, Integration, Webex
+from webex.emulator import Cloud
 from webex.errors import ConfigurationError, DeadlineError
 from webex.storage import MemoryStorage
 
@@ -33,6 +34,11 @@ def test_timeout_of_a_call_is_a_number_above_zero(value: Any) -> None:
         for call in calls:
             with pytest.raises(ConfigurationError, match="timeout must be a number of seconds above 0"):
                 call()
+
+
+def test_timeout_may_be_longer_than_a_socket_takes(webex_cloud: Cloud) -> None:
+    with Webex(webex_cloud.token_for("alice"), emulator_url=webex_cloud.url) as client:
+        assert client.people.me(timeout=1e30).display_name
 
 
 def test_deadline_error_names_the_timeout_of_the_call_also_when_the_token_took_a_part() -> None:

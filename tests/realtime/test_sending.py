@@ -102,8 +102,11 @@ def test_html_without_text_gets_a_text(webex_cloud: Cloud) -> None:
     run(main())
 
 
-@pytest.mark.parametrize("nothing", [{}, {"text": ""}, {"html": "<br>"}])
-def test_nothing_is_sent_without_text(webex_cloud: Cloud, nothing: dict[str, str]) -> None:
+WRONG = [{"text": 7}, {"html": ["a"]}, {"text": "a", "card": "{}"}, {"card": 7}]
+
+
+@pytest.mark.parametrize("nothing", [{}, {"text": ""}, {"html": "<br>"}, *WRONG])
+def test_nothing_is_sent_without_text(webex_cloud: Cloud, nothing: dict[str, Any]) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)

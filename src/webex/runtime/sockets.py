@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from webex.runtime.answers import GRACE, LATE
 
+_LONGEST = 1e9  # seconds; a socket takes nine times that and no more
+
 if TYPE_CHECKING:
     _Base = socket.socket  # of the kind that this is mixed into
 else:
@@ -33,7 +35,7 @@ class _Timed(_Base):
                 self.due, left = time.monotonic() + GRACE, GRACE
             if left <= 0:
                 raise TimeoutError("timed out")
-            self.settimeout(left)
+            self.settimeout(min(left, _LONGEST))
 
     def recv_into(self, *arguments: Any, **named: Any) -> int:
         """Receive within the time that is left."""

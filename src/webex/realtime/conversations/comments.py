@@ -28,12 +28,22 @@ def comment(text: str | None, html: str | None, card: Mapping[str, Any] | None) 
             raise ConfigurationError("A message has text, html or a card.")
         content["displayName"] = "Card"
     if card is not None:
+        if not hasattr(card, "keys"):
+            raise ConfigurationError(f"card must be a mapping, the card itself, and not {type(card).__name__}.")
         content["cards"] = [dict(card)]
     return {"objectType": "comment", **content}
 
 
+def checked_text(name: str, value: object) -> None:
+    """Raise `ConfigurationError` for what is neither text nor None."""
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be text, not {type(value).__name__}.")
+
+
 def texts(text: str | None, html: str | None) -> dict[str, Any]:
     """Return the text of a message, its html, and what that mentions; the text is made of html where it is missing."""
+    checked_text("text", text)
+    checked_text("html", html)
     content: dict[str, Any] = {}
     if text or html:
         content["displayName"] = text if text else plain_text(html or "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from webex.encryption.content import encrypt_activity
 from webex.errors import ApiError, DecodeError, NotFoundError
 from webex.ids import public_id
-from webex.realtime.conversations.comments import comment, person
+from webex.realtime.conversations.comments import checked_text, comment, person
 from webex.realtime.conversations.room_keys import new_key
 from webex.realtime.conversations.updating import tag_names, update_conversation
 from webex.realtime.given_ids import uuids_of_people
@@ -31,6 +31,7 @@ async def create_conversation(
     favorite: bool,
 ) -> str:
     """Create a conversation, or find the direct one, which gets the tags and the message too; return the room's id."""
+    checked_text("title", title)
     first = comment(text, html, None) if text or html else None
     others, tags = uuids_of_people(person_ids), tag_names("tags", tags)
     connection = await service.connected()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from webex.errors import ConfigurationError
+from webex.realtime.conversations.comments import checked_text
 from webex.realtime.given_ids import uuid_of
 from webex.realtime.lookup import conversation_of, room_url
 
@@ -34,6 +35,7 @@ async def update_conversation(
     """Submit what is to change, each with an activity of its own."""
     added, removed = _tags(notifications or {}, add_tags, remove_tags)
     verbs = _verbs(flags)
+    checked_text("title", title)
     if title is not None and not title.strip():
         raise ConfigurationError("A title is a text that is not empty.")
     if title is None and announcements_only is None and not (verbs or added or removed):
@@ -95,7 +97,7 @@ def _tags(
 
 def tag_names(argument: str, tags: Iterable[str]) -> list[str]:
     """Return tags as a list; `ConfigurationError` for what is none."""
-    names = [tags] if isinstance(tags, str) else list(tags)
+    names = [tags] if isinstance(tags, str) else list(tags) if isinstance(tags, Iterable) else [tags]
     if not all(isinstance(name, str) and name for name in names):
         raise ConfigurationError(f"{argument} is a list of tags, such as 'IGNORED'.")
     return names
