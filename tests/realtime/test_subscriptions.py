@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.helpers import QUICK, client_of, run, shared_room, take
+from tests.realtime.helpers import QUICK, client_of, run, shared_room, take, until
 from webex import AsyncWebex, Webex
 from webex.emulator.cloud import Cloud
 from webex.errors import ConfigurationError, ConnectionReplacedError, RealtimeError, SlowConsumerError
@@ -151,7 +151,7 @@ def test_overflow_wait_loses_no_event(webex_cloud: Cloud) -> None:
             async with bob.messages.listen(max_queue=2, **QUICK) as events:
                 for number in range(12):
                     await alice.messages.create(room_id=room, text=str(number))
-                await asyncio.sleep(0.3)
+                await until(lambda: events.is_full)
                 heard = await take(events, 12)
             assert [event.data.text for event in heard] == [str(number) for number in range(12)]
 
@@ -166,7 +166,7 @@ def test_overflow_drop_oldest_keeps_the_latest_events(webex_cloud: Cloud) -> Non
                 for number in range(8):
                     await alice.messages.create(room_id=room, text=str(number))
                 await take(own, 8)
-                await asyncio.sleep(0.3)
+                await until(lambda: events.health.gaps_found == 5)
                 gap = await anext(events)
                 heard = await take(events, 3)
             assert (gap.resource, gap.event) == ("gap", "gap")
@@ -183,7 +183,7 @@ def test_overflow_raise_gives_an_error(webex_cloud: Cloud) -> None:
                 for number in range(4):
                     await alice.messages.create(room_id=room, text=str(number))
                 await take(own, 4)
-                await asyncio.sleep(0.3)
+                await until(lambda: events._failure)
                 await anext(events)
                 with pytest.raises(SlowConsumerError):
                     await anext(events)
