@@ -36,6 +36,7 @@ __all__ = [
     "Pool",
     "Result",
     "Source",
+    "connected",
 ]
 
 _QUIET = 30.0  # seconds after which an idle connection is tried before it is used: a firewall may have dropped it
@@ -103,6 +104,17 @@ class BlockingDriver:
         return ThreadPlaces()
 
 
+async def connected(conninfo: str) -> psycopg.AsyncConnection[Any]:
+    """Connect in event-loop style. A cancelled attempt is closed at once."""
+    import asyncio
+
+    try:
+        return await psycopg.AsyncConnection.connect(conninfo, autocommit=True, prepare_threshold=None)
+    except asyncio.CancelledError as error:
+        # The connection is in psycopg's frames, and they would live as long as the error.
+        raise error.with_traceback(None) from None
+
+
 class AsyncDriver:
     """psycopg's asynchronous connections."""
 
@@ -110,7 +122,7 @@ class AsyncDriver:
         self._conninfo = conninfo
 
     async def connect(self) -> Any:
-        return await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True, prepare_threshold=None)
+        return await connected(self._conninfo)
 
     async def close(self, connection: Any) -> None:
         await connection.close()

@@ -17,7 +17,7 @@ import psycopg.sql
 
 from webex.errors import StorageError
 from webex.storage.codec import check_text
-from webex.storage.postgres_connections import Database
+from webex.storage.postgres_connections import Database, connected
 from webex.storage.postgres_errors import Place, explained
 from webex.storage.postgres_statements import PostgresStatements, escaped, unescaped
 from webex.storage.protocol import NoNotificationsError
@@ -46,7 +46,7 @@ class Listener:
         if self._conninfo is None:
             raise self._none("over a pool of the app")
         try:
-            connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True, prepare_threshold=None)
+            connection = await connected(self._conninfo)
         except psycopg.Error as error:
             raise explained(error, self._place, connecting=True) from error
         try:

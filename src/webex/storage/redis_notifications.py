@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any, Final
 
-from webex.storage.cancellation import heeding_cancellation
+from webex.runtime.cancellation import heeding
 
 __all__ = ["subscribed"]
 
@@ -23,10 +23,10 @@ async def subscribed(client: Any, channel: str, timeout: float, quiet: float = _
     """
     pubsub = client.pubsub()
     try:
-        await heeding_cancellation(pubsub.subscribe(channel))
+        await heeding(pubsub.subscribe(channel))
         asked = True
         while True:
-            message = await heeding_cancellation(pubsub.get_message(timeout=timeout if asked else quiet))
+            message = await heeding(pubsub.get_message(timeout=timeout if asked else quiet))
             if message is not None:
                 asked = False
                 if message["type"] == "subscribe":
@@ -36,7 +36,7 @@ async def subscribed(client: Any, channel: str, timeout: float, quiet: float = _
             elif asked:
                 raise TimeoutError
             else:
-                await heeding_cancellation(pubsub.ping())
+                await heeding(pubsub.ping())
                 asked = True
     finally:
         await pubsub.aclose()

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from webex.errors import ConfigurationError, StorageError
 from webex.extras import needed_by
-from webex.storage.cancellation import heeding_cancellation
+from webex.runtime.cancellation import heeding
 from webex.storage.per_loop import PerLoop, PerProcess
 from webex.storage.redis_notifications import subscribed
 from webex.storage.redis_scripts import Script
@@ -364,7 +364,7 @@ class Server:
         while True:
             try:
                 work = settle(send())
-                return await (work if self._blocking else heeding_cancellation(work))
+                return await (work if self._blocking else heeding(work))
             except Exception as error:
                 if refusals and _is_kind(error, "ResponseError"):
                     return error

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 import redis.asyncio
 from psycopg_pool import AsyncConnectionPool
 
+from tests.support.loops import until
 from tests.support.postgres_server import PgBouncer
 from tests.support.services import RedisServer, need
 from webex.runtime.event_loop import EventLoopRuntime
@@ -152,5 +154,32 @@ def test_quiet_listening_is_tried_and_goes_on(postgres_url: str, schema: str) ->
                 database: Any = storage
                 await database._async.run("SELECT pg_notify('webex_test', 'text')")
                 assert await following == "text"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("what", ["call", "listening"])
+def test_cancelled_connecting_leaves_no_connection(postgres_url: str, schema: str, what: str) -> None:
+    async def main() -> None:
+        held: list[BaseException] = []  # and with them whatever their frames hold
+        async with PostgresStorage(f"{postgres_url}?application_name={schema}", schema=schema) as storage:
+            binding: Any = storage.bind_async("n")
+            await binding.put("key", 1)
+            for step in range(30):
+                await storage.aclose()  # so that the next call connects
+                listening = binding.notifications()
+                work = asyncio.ensure_future(binding.get("key") if what == "call" else anext(listening))
+                for _ in range(step):
+                    await asyncio.sleep(0.0003)
+                work.cancel()
+                try:
+                    await work
+                except asyncio.CancelledError as error:
+                    held.append(error)
+                await listening.aclose()
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+            await until(lambda: connection.execute(count, (schema,)).fetchone() == (0,))
+        assert held
 
     asyncio.run(main())

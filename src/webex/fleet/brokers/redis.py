@@ -11,7 +11,7 @@ from webex.errors import ConfigurationError
 from webex.extras import needed_by
 from webex.fleet.consumer import BrokerEvents
 from webex.fleet.envelope import address_of, check_envelope, check_template, encode, event_id
-from webex.storage.cancellation import heeding_cancellation
+from webex.runtime.cancellation import heeding
 
 if TYPE_CHECKING:
     from webex.fleet.envelope import Envelope
@@ -57,7 +57,7 @@ class RedisStreamPublisher:
 
     async def publish(self, event: RealtimeEvent) -> None:
         """Add one event; return when the server, and `replicas` of its replicas, have it."""
-        await heeding_cancellation(
+        await heeding(
             self._redis.xadd(
                 address_of(self._stream, event),
                 {"id": event_id(event), "body": encode(event, self._envelope)},
@@ -111,7 +111,7 @@ class RedisEvents(BrokerEvents[_Entry]):
         while True:
             found: Any
             for stream in self._streams:  # what another consumer has left for too long
-                found = await heeding_cancellation(
+                found = await heeding(
                     self._redis.xautoclaim(stream, self._group, self._consumer, int(self._ack_wait * 1000), count=1)
                 )
                 for number, fields in found[1]:
@@ -119,9 +119,7 @@ class RedisEvents(BrokerEvents[_Entry]):
                         return _Entry(stream, number, is_claimed=True), fields[b"body"]
             wanted: Any = dict.fromkeys(self._streams, ">")
             block = int(min(_BLOCK, self._ack_wait) * 1000)
-            found = await heeding_cancellation(
-                self._redis.xreadgroup(self._group, self._consumer, wanted, count=1, block=block)
-            )
+            found = await heeding(self._redis.xreadgroup(self._group, self._consumer, wanted, count=1, block=block))
             for name, entries in found or ():
                 for number, fields in entries:
                     return _Entry(name.decode(), number, is_claimed=False), fields[b"body"]
