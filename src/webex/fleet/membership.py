@@ -24,6 +24,7 @@ _logger = logging.getLogger("webex.fleet")
 
 _AT_ONCE: Final = 16  # leases that are asked for or renewed at the same time
 _LOOKS_PER_LEASE: Final = 10
+_AGAIN: Final = 0.5  # seconds until the next look, when the storage failed while leases were asked for
 _WORKERS_PER_SECOND: Final = 100.0  # looks of all workers together, so that a large fleet does not look all the time
 
 
@@ -146,11 +147,13 @@ class Membership:
         plan = make_plan(Member(self.worker, keeps, self._leaving), self.others, self.shards, expected=expected)
         for shard in give_next(plan, len(self._giving), self._is_idle):
             self._give(shard)
-        if plan.take and await self._take(plan.take):
+        taken, failed = await self._take(plan.take)
+        if taken:
             await self._tell_of_me()
-        return pause
+        return min(pause, max(self.rest, _AGAIN)) if failed else pause
 
-    async def _take(self, shards: Iterable[int]) -> int:
+    async def _take(self, shards: Iterable[int]) -> tuple[int, int]:
+        """Ask for the leases of these shards; return how many were got, and for how many the storage failed."""
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def ask(shard: int) -> bool:
@@ -170,7 +173,7 @@ class Membership:
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, StorageError):
                 raise result
-        return sum(result is True for result in results)
+        return sum(result is True for result in results), sum(isinstance(result, StorageError) for result in results)
 
     def _give(self, shard: int) -> None:
         holding = self._held.get(shard)
