@@ -16,7 +16,8 @@ from webex.runtime.answers import GRACE, LATE
 _LONGEST = 1e9  # seconds; a socket takes nine times that and no more
 
 if TYPE_CHECKING:
-    _Base = socket.socket  # of the kind that this is mixed into
+
+    class _Base(socket.socket): ...  # of the kind that this is mixed into
 else:
     _Base = object
 
@@ -25,7 +26,7 @@ class _Timed(_Base):
     """`due` is on the monotonic clock; None: as `settimeout` said."""
 
     due: float | None = None
-    spared = False
+    spared: bool = False
 
     def _mind(self) -> None:
         if self.due is not None:

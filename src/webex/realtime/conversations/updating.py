@@ -95,9 +95,9 @@ def _tags(
     return list(dict.fromkeys(added)), list(dict.fromkeys(removed))
 
 
-def tag_names(argument: str, tags: Iterable[str]) -> list[str]:
+def tag_names(argument: str, tags: Any) -> list[str]:
     """Return tags as a list; `ConfigurationError` for what is none."""
-    names = [tags] if isinstance(tags, str) else list(tags) if isinstance(tags, Iterable) else [tags]
+    names: list[Any] = list(tags) if isinstance(tags, Iterable) and not isinstance(tags, str) else [tags]
     if not all(isinstance(name, str) and name for name in names):
         raise ConfigurationError(f"{argument} is a list of tags, such as 'IGNORED'.")
     return names
