@@ -165,6 +165,21 @@ def test_mark_of_a_killed_process_survives_a_connect_error(style: str) -> None:
     run(style, main)
 
 
+def test_host_without_the_cloud_lets_another_refresh() -> None:
+    async def main() -> None:
+        storage, times = MemoryStorage(), {"lease_ttl": 60, "refresh_deadline": 20}
+        cut_off = Process("async", ScriptedEndpoint(ConnectError("refused")), storage, **times)
+        other = Process("async", ScriptedEndpoint(tokens(2)), storage, **times)
+        await other.store.save_login(KEY, EXPIRED)
+        waiting = asyncio.create_task(cut_off.tokens.access_token(KEY))
+        while not cut_off.endpoint.sent:
+            await asyncio.sleep(0.01)
+        assert await other.tokens.access_token(KEY) == "access-2"
+        assert await waiting == "access-2"
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("gone", ["signed out", "signed in anew"])
 @pytest.mark.parametrize("style", STYLES)
 def test_save_that_lost_to_a_sign_out_or_in_revokes_both_tokens(style: str, gone: str) -> None:

@@ -150,6 +150,8 @@ class Refresher:
         key = run.key
         waiting_since: float | None = None
         pauses = Backoff(0.05, 0.1)
+        unreachable: ConnectError | None = None
+        give_up_connecting = 0.0
         give_up = clock.monotonic() + self._config.lease_ttl + self._config.refresh_deadline
         if run.deadline is not None:
             give_up = min(give_up, run.deadline)
@@ -160,23 +162,28 @@ class Refresher:
                     self._telemetry.tell(LeaseWaited(key, clock.monotonic() - waiting_since))
                 return found
             began = clock.monotonic()
+            if unreachable is not None and began >= give_up_connecting:
+                raise unreachable
             lease = await self._store.lease(key, self._config.lease_ttl)
             if lease is not None:
-                run.keeps_lease = False
+                give_up_asking = began + self._config.refresh_deadline
+                if run.deadline is not None:
+                    give_up_asking = min(give_up_asking, run.deadline)
+                if unreachable is not None:
+                    give_up_asking = min(give_up_asking, give_up_connecting)
                 try:
-                    # Another process may have finished between our look and our lease.
-                    found = await self._refreshable(run)
-                    if isinstance(found, _Done):
-                        return found
-                    give_up_asking = began + self._config.refresh_deadline
-                    if run.deadline is not None:
-                        give_up_asking = min(give_up_asking, run.deadline)
-                    done = await self._refresh_under_lease(run, found, lease, give_up_asking)
-                finally:
-                    if not run.keeps_lease:
-                        await self._release(lease)
+                    done = await self._with_lease(run, lease, give_up_asking)
+                except ConnectError as error:
+                    # Another host may have the cloud: from now on this one looks at the lease less often than others.
+                    if unreachable is None:
+                        give_up_connecting, pauses = give_up_asking, Backoff(0.4, 3.0)
+                    unreachable, pause = error, pauses.next()
+                    if not run.patient or clock.monotonic() + pause >= give_up_connecting:
+                        raise
+                    await self._runtime.sleep(pause)
+                    continue
                 if done is not None:
-                    return _Done(done, refreshed=True)
+                    return done
                 # Another process wrote at the same moment; what it wrote is looked at next.
                 await self._wait(key, give_up, pauses.next())
             elif not run.patient:
@@ -184,6 +191,19 @@ class Refresher:
             else:
                 waiting_since = waiting_since if waiting_since is not None else began
                 await self._wait(key, give_up, pauses.next())
+
+    async def _with_lease(self, run: _Run, lease: AccessLease, give_up: float) -> _Done | None:
+        """Look once more, since another process may have finished before this one had the lease, and refresh."""
+        run.keeps_lease = False
+        try:
+            found = await self._refreshable(run)
+            if isinstance(found, _Done):
+                return found
+            done = await self._refresh_under_lease(run, found, lease, give_up)
+            return None if done is None else _Done(done, refreshed=True)
+        finally:
+            if not run.keeps_lease:
+                await self._release(lease)
 
     async def _refreshable(self, run: _Run) -> Record | _Done:
         """Return tokens that are usable already, or the record to refresh; raise when neither is possible."""
@@ -233,8 +253,9 @@ class Refresher:
             record = marked
         asked = _Asked(refresh_token, uncertain)
         began = self._runtime.clock.monotonic()
-        if self._telemetry.wants(TokenRefreshStarted):
+        if not run.started and self._telemetry.wants(TokenRefreshStarted):
             self._telemetry.tell(TokenRefreshStarted(run.key, run.reason))
+        run.started = True
         try:
             answer = await self._ask(asked, give_up)
         except InvalidGrantError:
@@ -271,7 +292,10 @@ class Refresher:
             _logger.warning("the mark of a refresh that was not sent stays: %s", type(error).__name__)
 
     async def _ask(self, asked: _Asked, give_up: float) -> TokenSet:
-        """Ask the endpoint until `give_up`; a lease is held throughout, so repeating is safe."""
+        """Ask the endpoint until `give_up`; a lease is held throughout, so repeating is safe.
+
+        What can't be reached is not asked again: the caller gives the lease to others first.
+        """
         clock = self._runtime.clock
         backoff = Backoff(0.2, 3.0)
         while True:
@@ -283,7 +307,7 @@ class Refresher:
             except BaseException as error:
                 asked.uncertain = asked.uncertain or not _certainly_not_processed(error)
                 pause = backoff.next()
-                if not _may_pass(error) or clock.monotonic() + pause >= give_up:
+                if isinstance(error, ConnectError) or not _may_pass(error) or clock.monotonic() + pause >= give_up:
                     raise
             await self._runtime.sleep(pause)
 
@@ -383,6 +407,7 @@ class _Run:
     deadline: float | None  # monotonic; of the call whose thread runs this
     reason: RefreshReason
     keeps_lease: bool = False
+    started: bool = False  # and said so
     told: list[tuple[Kind, str | None]] = field(default_factory=list)
 
     @property

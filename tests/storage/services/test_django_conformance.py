@@ -45,8 +45,10 @@ def test_conforms(place: dict[str, Any], style: Any, pool: int) -> None:
     report = conformance.verify(make, style=style, open_again=again, many=many, **options)
     needs_server = {"survives_a_cut", "survives_a_cut_in_mid_call", "lives_by_the_clock_of_the_server"}
     of_event_loops = {one.name for one in conformance.BEHAVIOURS if one.event_loop}
+    of_notifications = {one.name for one in conformance.BEHAVIOURS if "notifications" in one.needs}
     assert {one.name for one in report.skipped} == {
         "writes_relaxed",
+        *of_notifications,
         *(needs_server if on_sqlite else ()),
         *(of_event_loops if style == "blocking" else ()),
     }
