@@ -8,7 +8,7 @@ _MARKUP: Final = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "`":
 
 
 def escape_markdown(text: str) -> str:
-    """Return the words of others for an answer in markdown: they mention nobody and hide no address behind a link.
+    """Escape text that users wrote for an answer in markdown: it mentions no one and hides no address behind a link.
 
     The characters that mentions, links and code begin with are replaced by similar ones.
     """
