@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ APP = {
     "redirect_uri": accounts.REDIRECT_URIS[0],
     "scope": "openid email spark:all spark:kms",
 }
+_WARM = {"blocking": 5, "asynchronous": 25, "listening": 5, "signing": 3, "views": 20}  # rounds before the first sample
 _GROWTH = {"rss": (1.10, 8.0), "descriptors": (1.0, 8), "threads": (1.0, 4), "tasks": (1.0, 8)}  # factor, and on top
 
 
@@ -56,7 +58,7 @@ class Work:
         self.url = url
         self.calls = 0
         self.errors = 0
-        self.heard = 0
+        self.rounds: Counter[str] = Counter()  # of each kind of work
         self.ended = threading.Event()
         self.storage = SQLiteStorage(str(Path(folder) / "soak.db"))
 
@@ -79,6 +81,7 @@ class Work:
                         for room in bob.rooms.list(limit=5):
                             bob.messages.list(room_id=room.id, limit=2).to_list()
                         self.calls += 3
+                        self.rounds["blocking"] += 1
                     except WebexError:
                         self.errors += 1
 
@@ -99,6 +102,7 @@ class Work:
                             await alice.files.download((sent.files or [""])[0], to=folder)
                     await alice.messages.delete(message.id)
                     self.calls += 12
+                    self.rounds["asynchronous"] += 1
                 except WebexError:
                     self.errors += 1
                 await asyncio.sleep(0.01)
@@ -114,7 +118,7 @@ class Work:
 
     async def _count(self, events: Any) -> None:
         async for _ in events:
-            self.heard += 1
+            self.rounds["listening"] += 1
 
     async def signing(self) -> None:
         """Sign in, call, refresh, sign out."""
@@ -128,6 +132,7 @@ class Work:
                     await client.people.me()
                     await integration.sign_out(key)
                     self.calls += 8
+                    self.rounds["signing"] += 1
                 except (WebexError, OSError):
                     self.errors += 1
                 await asyncio.sleep(0.05)
@@ -147,6 +152,7 @@ class Work:
                 try:
                     integration.user("bot").people.me()
                     self.calls += 1
+                    self.rounds["views"] += 1
                 except WebexError:
                     self.errors += 1
 
@@ -164,7 +170,7 @@ def _consent(url: str, login_url: str) -> str:
 
 
 async def run(url: str, seconds: float, every: float) -> list[Sample]:
-    """Work for so long; the samples."""
+    """Work for so long, after every kind of work is under way; the samples."""
     samples = []
     with tempfile.TemporaryDirectory() as folder:
         work = Work(url, folder)
@@ -172,20 +178,27 @@ async def run(url: str, seconds: float, every: float) -> list[Sample]:
         for thread in threads:
             thread.start()
         tasks = [asyncio.create_task(each()) for each in (work.asynchronous, work.listening, work.signing)]
+        while any(work.rounds[name] < rounds for name, rounds in _WARM.items()):
+            await _worked(0.05, tasks)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            await asyncio.sleep(every)
-            for task in tasks:
-                if task.done():
-                    task.result()
+            await _worked(every, tasks)
             samples.append(work.sample(len(asyncio.all_tasks())))
-            print(json.dumps({**samples[-1].__dict__, "heard": work.heard}), flush=True)
+            print(json.dumps({**samples[-1].__dict__, "heard": work.rounds["listening"]}), flush=True)
         work.ended.set()
         await asyncio.gather(*tasks)
         for thread in threads:
             await asyncio.to_thread(thread.join)
         work.storage.close()
     return samples
+
+
+async def _worked(seconds: float, tasks: list[asyncio.Task[None]]) -> None:
+    """Let the work go on for so long; raise what ended one kind of it."""
+    await asyncio.sleep(seconds)
+    for task in tasks:
+        if task.done():
+            task.result()
 
 
 def growth(samples: list[Sample]) -> list[str]:

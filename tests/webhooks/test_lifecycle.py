@@ -262,11 +262,13 @@ def test_a_plain_handler_that_is_not_through_keeps_its_event(storage: SQLiteStor
         await hooks.aclose(grace=0)
         name = inbox._lease_name(inbox.worker)
         held = await hooks._core.access.lease_remaining("webhooks-inbox", name) > 0
-        go_on.set()
         await hooks.start()
         inbox = hooks._core.inbox
         await inbox.join()
-        await hooks.aclose()
+        closing = asyncio.ensure_future(hooks.aclose())
+        await asyncio.wait([closing], timeout=0.2)  # time enough for one that does not wait for the function
+        go_on.set()
+        await closing
         return held, await hooks._core.access.lease_remaining("webhooks-inbox", inbox._lease_name(inbox.worker)) > 0
 
     assert asyncio.run(main()) == (True, False)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import inspect
@@ -116,10 +117,9 @@ class Handlers:
             del work.handlers[0]
         return None
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a plain function still runs in a thread."""
-        return self._caller.is_busy
+    async def wait_for_threads(self, seconds: float) -> bool:
+        """Wait at most so long for plain functions that run in threads; return whether none is left."""
+        return await self._caller.wait_for_threads(seconds)
 
     def close(self) -> None:
         """End the threads; a handler that is still in one runs on."""
@@ -149,6 +149,7 @@ class HandlerCaller:
         self._pool: ThreadPoolExecutor | None = None
         self._guard = threading.Lock()
         self._running = 0
+        self._waiting: list[Callable[[], object]] = []  # called in the thread whose function ends as the last one
 
     @property
     def is_busy(self) -> bool:
@@ -176,6 +177,28 @@ class HandlerCaller:
         finally:
             with self._guard:
                 self._running -= 1
+                idle = [] if self._running else self._waiting.copy()
+            for wake in idle:
+                with contextlib.suppress(RuntimeError):  # the event loop that waited has ended
+                    wake()
+
+    async def wait_for_threads(self, seconds: float) -> bool:
+        """Wait at most so long for the functions that run in threads; return whether none is left."""
+        idle = asyncio.Event()
+        wake = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, idle.set)
+        with self._guard:
+            self._waiting.append(wake)
+        try:
+            async with asyncio.timeout(seconds):
+                while self.is_busy:
+                    await idle.wait()
+                    idle.clear()
+        except TimeoutError:
+            return not self.is_busy
+        finally:
+            with self._guard:
+                self._waiting.remove(wake)
+        return True
 
     def waiting(self) -> Callable[[Coroutine[Any, Any, Any]], Any] | None:
         """Return how a plain function in one of the threads waits for a coroutine; None in blocking style."""

@@ -60,6 +60,7 @@ class LoopWorkers:
             task.cancel()
         # A handler may close its own receiver; then it is not waited for.
         own = {task for task in self._tasks if task is asyncio.current_task()}
+        give_up = self.loop.time() + grace
         try:
             if self._upkeeping:
                 await asyncio.wait(self._upkeeping)
@@ -71,7 +72,9 @@ class LoopWorkers:
                     _logger.warning("%d events were still being handled after %g s of grace", len(late), grace)
                     await asyncio.wait(late)
             self._core.handlers.close()
-            if not own and not self._core.handlers.is_busy:  # else others would take what is still being handled
+            # While a function runs in a thread, also one that an earlier stop left there, the lease is kept: others
+            # would take what is still being handled.
+            if not own and await self._core.handlers.wait_for_threads(max(0.0, give_up - self.loop.time())):
                 await self._upkeep.end()
         finally:
             for task in self._tasks - own:  # when this was cancelled
