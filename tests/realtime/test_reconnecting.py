@@ -16,6 +16,7 @@ from webex.emulator.accounts import BOB_ID
 from webex.emulator.cloud import Cloud
 from webex.errors import RealtimeError
 from webex.realtime.mercury import brief
+from webex.realtime.mercury import pauses as reconnect_pauses
 from webex.realtime.mercury.close_codes import CloseAction
 from webex.realtime.mercury.socket import MercurySocket
 from webex.storage import SQLiteStorage
@@ -129,6 +130,37 @@ def test_backoff_doubles_to_32_seconds_with_jitter(webex_cloud: Cloud, pauses: l
     for pause, most in zip(pauses, longest, strict=True):
         assert most / 2 <= pause <= most
     assert len(set(pauses)) == len(pauses)
+
+
+@pytest.mark.parametrize("close", ["drop", "shutdown"])
+def test_pauses_grow_while_the_server_ends_each_socket_at_once(
+    webex_cloud: Cloud, pauses: list[float], close: str
+) -> None:
+    async def main() -> None:
+        async with client_of(webex_cloud, "bob") as bob, bob.messages.listen():
+            for number in range(1, 9):
+                await until(lambda opened=number: webex_cloud.mercury.opened_count == opened)
+                getattr(webex_cloud.mercury, close)("bob")
+            await until(lambda: len(pauses) >= 8)
+
+    run(main())
+    for pause, most in zip(pauses, [1, 2, 4, 8, 16, 32, 32, 32], strict=False):
+        assert most / 2 <= pause <= most
+
+
+def test_pauses_begin_anew_after_a_socket_that_stayed_open(
+    webex_cloud: Cloud, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        webex_cloud.mercury.set_faults(refuse_upgrade=503, refuse_count=5)
+        async with client_of(webex_cloud, "bob") as bob, bob.messages.listen(first_pause=2):
+            monkeypatch.setattr(reconnect_pauses, "PROVEN", 0.0)
+            webex_cloud.mercury.drop("bob")
+            await until(lambda: webex_cloud.mercury.opened_count == 2)
+
+    run(main())
+    assert pauses[4] >= 16
+    assert pauses[5] <= 2
 
 
 def test_the_cloud_may_ask_for_a_longer_pause(webex_cloud: Cloud, pauses: list[float]) -> None:

@@ -27,7 +27,6 @@ from webex.errors import (
     TransportError,
     WebexError,
 )
-from webex.http.timing import Backoff
 from webex.ids import to_hydra_id
 from webex.realtime.checkpoint import Checkpoint
 from webex.realtime.dispatcher import Dispatcher
@@ -39,6 +38,7 @@ from webex.realtime.kms_transport import ServiceKMSTransport
 from webex.realtime.mercury.brief import BriefConnections
 from webex.realtime.mercury.close_codes import CloseAction, after_close, after_refusal, fatal_error, is_permanent
 from webex.realtime.mercury.device import Device, Devices, check_socket_host
+from webex.realtime.mercury.pauses import ReconnectPauses
 from webex.realtime.mercury.socket import Closed, MercurySocket
 from webex.realtime.options import ConnectionOptions
 from webex.realtime.records import checkpoint_owner
@@ -57,7 +57,6 @@ _logger = logging.getLogger("webex.realtime")
 
 T = TypeVar("T")
 
-_LONGEST_PAUSE: Final = 32.0
 _MOST_ROOM_KEYS: Final = 1_000
 _LEFT_BEHIND: Final = 30.0  # seconds that an old socket may still bring frames after a switch-over
 _REFRESH_AGAIN: Final = 60.0  # seconds until a refresh of the device that failed is tried again
@@ -112,6 +111,7 @@ class UserConnection:
         self.room_keys: dict[str, tuple[str, str]] = {}  # conversation → key URL and resource, for sending
         self._kept_open = False
         self._refreshing: Timer | None = None
+        self._pauses = ReconnectPauses(self.options.first_pause)
         self._resumed = False  # a socket was ready since this listener started
         self._task: asyncio.Task[None] | None = None
         self._up: asyncio.Future[None] | None = None
@@ -230,13 +230,13 @@ class UserConnection:
     # The connection
 
     async def _run(self) -> None:
-        backoff, brief = Backoff(self.options.first_pause, _LONGEST_PAUSE), BriefConnections()
+        brief, clock = BriefConnections(), asyncio.get_running_loop().time
+        self._pauses = ReconnectPauses(self.options.first_pause)
         while True:
             error: BaseException | None = None
             verdict, code, reason = CloseAction.RECONNECT, None, ""
             await self.manager.turn_to_connect(self.options.connects_per_second)
-            began = asyncio.get_running_loop().time()
-            retry_after: float | None = None
+            began, retry_after = clock(), None
             try:
                 await self._connect_and_serve()
             except Closed as closed:
@@ -247,8 +247,6 @@ class UserConnection:
                 retry_after = closed.retry_after
                 code, reason = closed.code, closed.reason if closed.refused is None else f"HTTP {closed.refused}"
                 error = fatal_error(verdict, closed.code)
-                if closed.ready:
-                    backoff.reset()
             except _FATAL as fatal:
                 error, reason = fatal, type(fatal).__name__
             except (WebexError, OSError) as failure:
@@ -269,7 +267,7 @@ class UserConnection:
                 self._tell(Disconnected(self.dispatcher.user, code, reason, action, 0.0, self._owner[2]))
                 self.end(error)
                 return
-            lived, pause = asyncio.get_running_loop().time() - began, backoff.next()
+            lived, pause = clock() - began, self._pauses.ended(clock())
             wait = max(retry_after or 0.0, 0.0 if lived > pause and self._up is not None and self._up.done() else pause)
             verdict = brief.judge(verdict, lived, closed=code is not None)
             self._tell(Disconnected(self.dispatcher.user, code, reason, verdict.value, wait, self._owner[2]))
@@ -281,8 +279,6 @@ class UserConnection:
             except WebexError as failure:
                 _logger.info("recovering failed: %s", type(failure).__name__)
             await asyncio.sleep(wait)
-            if lived > _LONGEST_PAUSE:
-                backoff.reset()
 
     async def _recover(self, verdict: CloseAction) -> None:
         if verdict is CloseAction.REFRESH_TOKEN:
@@ -313,8 +309,7 @@ class UserConnection:
         self._socket = socket
         try:
             self.health.connected_since = datetime.now(UTC)
-            self.health.connections += 1
-            self._tell(Connected(self.dispatcher.user, self.health.connections > 1, self._owner[2]))
+            self._opened()
             await self._resume(socket, device)
             self._reader = asyncio.ensure_future(socket.run())
             self._refresh_later(self.devices.refresh_after)
@@ -436,6 +431,11 @@ class UserConnection:
             self._fault = "the device had expired"
             self._again()  # the socket of a registration that is gone brings nothing
 
+    def _opened(self) -> None:
+        self._pauses.opened(asyncio.get_running_loop().time())
+        self.health.connections += 1
+        self._tell(Connected(self.dispatcher.user, self.health.connections > 1, self._owner[2]))
+
     def _tell(self, notice: Connected | Disconnected) -> None:
         self._telemetry.tell(notice)
         self.dispatcher.tell(notice)
@@ -462,25 +462,25 @@ class UserConnection:
             self._switching = self._tasks.start(self._switch_over())
 
     async def _switch_over(self) -> None:
-        device = self.devices.current
-        if device is None:
+        if (device := self.devices.current) is None:
             return
-        backoff = Backoff(self.options.first_pause, _LONGEST_PAUSE)
+        pauses, clock = self._pauses, asyncio.get_running_loop().time
+        wait = 0.0 if pauses.is_proven(clock()) else pauses.ended(clock())
         await self.manager.turn_to_connect(self.options.connects_per_second)
         while True:
+            if wait:
+                await asyncio.sleep(wait)
+                if self._reader is None or self._reader.done():
+                    return  # the old one is gone: the ordinary way connects anew
             socket = self._new_socket()
             try:
                 await self._open(socket, device)
+                break
             except (Closed, WebexError, OSError):
-                await asyncio.sleep(backoff.next())
-                if self._reader is None or self._reader.done():
-                    return  # the old one is gone: the ordinary way connects anew
-                continue
-            break
+                wait = pauses.ended(clock())
         old_socket, old_run, self._socket = self._socket, self._reader, socket
         self._reader = asyncio.ensure_future(socket.run())
-        self.health.connections += 1
-        self._tell(Connected(self.dispatcher.user, self.health.connections > 1, self._owner[2]))
+        self._opened()
         self.dispatcher.reconnected(None)
         self.channel.reconnected()
         if old_run is not None and old_socket is not None:
