@@ -97,7 +97,7 @@ def test_urls_in_answers_are_built_from_the_host_that_was_asked(webex_cloud: Clo
 
 def test_the_date_header_follows_the_clouds_clock(webex_cloud: Cloud) -> None:
     webex_cloud.clock.set(86400.0 * 365)
-    assert fetch(webex_cloud.url + EXPIRY).headers["date"].startswith("Fri, 01 Jan 1971 00:00:0")
+    assert fetch(webex_cloud.url + EXPIRY).headers["date"].startswith("Fri, 01 Jan 1971 00:0")
 
 
 def test_the_clock_advances_freezes_and_resumes() -> None:
@@ -107,9 +107,10 @@ def test_the_clock_advances_freezes_and_resumes() -> None:
     assert clock.advance(50) == start + 50
     assert clock.set(1000) == 1000 == clock.time()
     clock.run()
-    assert 1000 <= clock.time() < 1010
+    assert 1000 <= clock.time() < 1600
+    before = time.time()
     clock.reset()
-    assert abs(clock.time() - time.time()) < 1
+    assert before <= clock.time() <= time.time()
 
 
 def test_a_taken_port_is_a_clear_error() -> None:

@@ -324,7 +324,7 @@ def test_waiting_for_a_free_connection_past_the_deadline_is_certain(serve: Serve
 
     asyncio.run(main())
     blocking = BlockingRuntime(pool_size=1)
-    thread = in_thread(lambda: drive(got(blocking, request_to(server, timeout=2.0))))
+    thread = in_thread(lambda: drive(got(blocking, request_to(server, timeout=60.0))))
     server.wait_for(2)
     with pytest.raises(ConnectDeadlineError):
         drive(got(blocking, request_to(server, timeout=0.2)))

@@ -26,16 +26,19 @@ def storage(tmp_path: Path) -> Iterator[SQLiteStorage]:
 
 
 @pytest.fixture
-def renewals(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
-    """Released at every renewal that succeeded."""
-    renewed = threading.Semaphore(0)
+def renewals(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Released at every renewal that succeeded; the time of leases goes on by a third of a second before each."""
+    renewed, moment = threading.Semaphore(0), [1000.0]
     renew = AccessLease.renew
 
     async def counted(lease: AccessLease, ttl: float) -> bool:
+        moment[0] += 1 / 3  # a lease does not run out because the machine stalls
         held = await renew(lease, ttl)
         if held:
             renewed.release()
         return held
+
+    storage.lease_clock = lambda: moment[0]
 
     monkeypatch.setattr(AccessLease, "renew", counted)
     return renewed

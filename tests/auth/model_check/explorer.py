@@ -43,7 +43,7 @@ class _Choice:
     crash: bool = False
 
 
-def explore(scenario: Scenario, *, seconds: float = 60.0) -> Found:
+def explore(scenario: Scenario, *, seconds: float = 900.0) -> Found:
     """Explore a scenario; stops at the first broken promise, or after so many seconds."""
     found = Found(scenario)
     began = time.perf_counter()
