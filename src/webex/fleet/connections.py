@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final
 
 from webex.errors import ConnectionReplacedError, NotSignedInError, ReauthorizationRequiredError, WebexError
+from webex.fleet.gathered import GatheredWarnings
 from webex.http.timing import Backoff
 from webex.realtime.tasks import Tasks, end
 
@@ -42,6 +43,7 @@ class Connections:
         self._leaving: dict[str, asyncio.Task[None]] = {}
         self._replaced: dict[str, int] = {}
         self.refused: dict[str, str] = {}  # users who can't be listened for now, and the name of the error
+        self._warnings = GatheredWarnings(_logger, "users")
         self._tasks = Tasks()
         self._closed = False
         hub.on_failure = self._on_failure
@@ -106,6 +108,7 @@ class Connections:
         """Connect no one any more."""
         self._closed = True
         await self._tasks.close()
+        self._warnings.write()
 
     async def look_after_refused(self) -> None:
         """Listen again for users who have signed in again."""
@@ -137,7 +140,7 @@ class Connections:
                 self.refused[user] = type(error).__name__
                 return
             except WebexError as error:
-                _logger.warning("listening for a user did not begin: %s", type(error).__name__)
+                self._warnings.add(f"listening for a user did not begin: {type(error).__name__}")
             await asyncio.sleep(backoff.next())
 
     def _on_joined(self, user: str, task: asyncio.Task[None]) -> None:
@@ -154,6 +157,6 @@ class Connections:
             _logger.info("another worker has taken over a user of this one")
             self._replaced[user] = self._replaced.get(user, 0) + 1
         else:
-            _logger.warning("listening for a user ended: %s", type(error).__name__)
+            self._warnings.add(f"listening for a user ended: {type(error).__name__}")
         if self._may(user):
             self.join(user)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from webex.fleet.gathered import GatheredWarnings
 from webex.http.timing import Backoff
 from webex.realtime.tasks import Tasks
 
@@ -66,6 +67,7 @@ class Delivery:
         self._lanes: dict[str, dict[str, _Lane]] = {}  # user → room → what waits
         self._paused: set[str] = set()
         self._quiet: dict[str, asyncio.Event] = {}
+        self._warnings = GatheredWarnings(_logger, "attempts")
         self._tasks = Tasks()
 
     @property
@@ -107,6 +109,7 @@ class Delivery:
     async def close(self) -> None:
         """Stop everything at once."""
         await self._tasks.close()
+        self._warnings.write()
 
     async def _run(self, user: str, room: str, lane: _Lane) -> None:
         try:
@@ -136,7 +139,8 @@ class Delivery:
                 tries += 1
                 self.counts.failed += 1
                 self.counts.last_error = type(error).__name__
-                _logger.warning("%s:%s could not be delivered (%s)", event.resource, event.event, type(error).__name__)
+                what = f"{event.resource}:{event.event}"
+                self._warnings.add(f"{what} could not be delivered: {type(error).__name__}")
                 delivered = self.counts.delivered
                 refusals += delivered > since  # else the broker may be away, for this event as for all
                 since = delivered

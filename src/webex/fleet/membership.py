@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from webex.errors import StorageError
+from webex.fleet.gathered import GatheredWarnings
 from webex.fleet.news import NAMESPACE, NewsBoard
 from webex.fleet.shards import Member, give_next, make_plan
 from webex.realtime.tasks import Tasks
@@ -74,6 +75,7 @@ class Membership:
         self._expected, self._expected_until = 0, 0.0  # workers that come back after the storage was away
         self._leaving = False
         self._untold, self._telling = False, asyncio.Lock()
+        self._warnings = GatheredWarnings(_logger, "shards")
         self._tasks = Tasks()
         self._giving: set[asyncio.Task[None]] = set()
 
@@ -119,6 +121,7 @@ class Membership:
     async def close(self) -> None:
         """End the tasks; leases that are still held stay held until they run out."""
         await self._tasks.close()
+        self._warnings.write()
 
     async def release(self) -> None:
         """Release the leases that are still held, after all listening was ended without draining."""
@@ -193,7 +196,7 @@ class Membership:
             await holding.lease.release()
             await self._tell_changed()
         except StorageError as error:
-            _logger.warning("a shard could not be given back (%s): its lease runs out", type(error).__name__)
+            self._warnings.add(f"a shard could not be given back ({type(error).__name__}): its lease runs out")
 
     # Leases
 
@@ -226,7 +229,7 @@ class Membership:
             if renewed and boot_time() < holding.until:
                 holding.until = asked_at + self._ttl
                 return True
-            _logger.warning("the lease of shard %d has lapsed: this worker no longer listens for it", shard)
+            self._warnings.add("the lease of a shard has lapsed: this worker no longer listens for it")
             del self._held[shard]
             self._lost(shard)
             if renewed:  # too late: what was in hand was left meanwhile, so that the shard begins anew
