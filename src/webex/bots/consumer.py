@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from webex.bots.happening import from_event
 from webex.bots.leader import leading
 from webex.bots.room_queues import RoomQueues
 from webex.errors import ConfigurationError
+from webex.runtime.signals import handled_by_loop
 
 if TYPE_CHECKING:
     from webex.bots.bot import Bot
@@ -47,17 +47,12 @@ class Consumer:
             )
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         listening = asyncio.ensure_future(self._bot.listen())
-        for name in ("SIGINT", "SIGTERM"):
-            with contextlib.suppress(
-                NotImplementedError, AttributeError, ValueError, RuntimeError
-            ):  # Windows; a thread
-                loop.add_signal_handler(getattr(signal, name), self._stop_receiving)
-        try:
-            await listening
-        finally:
-            await self._bot.aclose()
+        with handled_by_loop(self._stop_receiving):
+            try:
+                await listening
+            finally:
+                await self._bot.aclose()
 
     async def listen(self, options: dict[str, Any]) -> None:
         """Take the events of the bot's socket, while this worker leads, until `stop`."""

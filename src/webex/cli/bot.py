@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import click
 
 from webex.cli.loading import load_object
 from webex.cli.suggestions import ReportingGroup
+from webex.runtime.signals import handled
 
 if TYPE_CHECKING:
     from webex.bots import Bot
@@ -125,27 +125,27 @@ def _start_emulator(stack: ExitStack, port: int) -> None:
 def _reload(target: str, log_level: str) -> None:
     """Run the bot in a child, and start it again when a file changes, also after it failed."""
     arguments = [sys.executable, "-m", "webex", "bot", "run", target, "--log-level", log_level]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the child is ended too
     child: subprocess.Popen[bytes] | None = None
     seen: dict[Path, float] = {}
-    try:
-        while True:
-            now = _times(Path.cwd())
-            if now != seen:
-                if child is not None and child.poll() is None:
-                    child.terminate()
-                    child.wait()
-                if child is not None:
-                    click.echo("A file has changed: the bot begins again.", err=True)
-                seen = now
-                child = subprocess.Popen(arguments)  # noqa: S603  # this program itself
-            time.sleep(_LOOK)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        if child is not None:
-            child.terminate()
-            child.wait()
+    with handled(lambda *_: sys.exit(0), ["SIGTERM"]):  # so that the child is ended too
+        try:
+            while True:
+                now = _times(Path.cwd())
+                if now != seen:
+                    if child is not None and child.poll() is None:
+                        child.terminate()
+                        child.wait()
+                    if child is not None:
+                        click.echo("A file has changed: the bot begins again.", err=True)
+                    seen = now
+                    child = subprocess.Popen(arguments)  # noqa: S603  # this program itself
+                time.sleep(_LOOK)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            if child is not None:
+                child.terminate()
+                child.wait()
 
 
 def _times(folder: Path) -> dict[Path, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import stat
 import sys
 import threading
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+from webex.runtime.signals import STOP, handled
 
 if TYPE_CHECKING:
     from webex.emulator import Cloud
@@ -159,42 +160,40 @@ def _serve(
     if access_token_lifetime is not None:
         settings["access_token_lifetime"] = access_token_lifetime
     ended = threading.Event()
-    if run is None:
-        for name in ("SIGINT", "SIGTERM"):
-            signal.signal(getattr(signal, name), lambda *_: ended.set())
-    try:
-        emulator = Emulator(
-            port=port,
-            host=bind,
-            hosts=hosts,
-            tls=tls,
-            tls_port=tls_port,
-            tls_directory=tls_dir,
-            seed=seed,
-            random_seed=random_seed,
-            data=data,
-            **settings,
-        )
-        cloud = emulator.start()
-    except PortInUseError as error:
-        raise click.ClickException(
-            f"{error.strerror} If an emulator is there: webex emulator env prints its variables, webex emulator stop "
-            "ends it."
-        ) from None
-    except (ValueError, OSError, MissingExtraError) as error:
-        raise click.ClickException(str(error)) from None
-    try:
-        if run is not None:
-            from webex.cli.emulator_processes import run_command
+    with handled(lambda *_: ended.set(), STOP if run is None else ()):
+        try:
+            emulator = Emulator(
+                port=port,
+                host=bind,
+                hosts=hosts,
+                tls=tls,
+                tls_port=tls_port,
+                tls_directory=tls_dir,
+                seed=seed,
+                random_seed=random_seed,
+                data=data,
+                **settings,
+            )
+            cloud = emulator.start()
+        except PortInUseError as error:
+            raise click.ClickException(
+                f"{error.strerror} If an emulator is there: webex emulator env prints its variables, webex emulator "
+                "stop ends it."
+            ) from None
+        except (ValueError, OSError, MissingExtraError) as error:
+            raise click.ClickException(str(error)) from None
+        try:
+            if run is not None:
+                from webex.cli.emulator_processes import run_command
 
-            code = run_command(run, cloud)
-        else:
-            code = 0
-            cloud.on_stop = ended.set
-            _tell(cloud, exports=exports, announce=announce)
-            ended.wait()
-    finally:
-        emulator.stop()
+                code = run_command(run, cloud)
+            else:
+                code = 0
+                cloud.on_stop = ended.set
+                _tell(cloud, exports=exports, announce=announce)
+                ended.wait()
+        finally:
+            emulator.stop()
     if code:
         sys.exit(code)
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from webex.runtime.signals import handled
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -121,16 +123,8 @@ def _forwarding(process: subprocess.Popen[Any]) -> Iterator[None]:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
 
-    before = {}
-    for name in _FORWARDED:
-        number = getattr(signal, name, None)
-        if number is not None:
-            before[number] = signal.signal(number, hand_on)
-    try:
+    with handled(hand_on, _FORWARDED):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _in_foreground() -> bool:

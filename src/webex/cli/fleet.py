@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import click
 
 from webex.cli.loading import load_object
 from webex.cli.suggestions import ReportingGroup
+from webex.runtime.signals import handled
 
 if TYPE_CHECKING:
     from webex.fleet import Fleet, FleetStatus
@@ -109,19 +109,18 @@ def supervise(target: str, workers: int, *, probes: tuple[str, int | None], log_
         nonlocal stopping
         stopping = True
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    children = [_Child(target, number, probes, log_level) for number in range(workers)]
-    for child in children:
-        child.start()
-    while not stopping:
+    with handled(stop):
+        children = [_Child(target, number, probes, log_level) for number in range(workers)]
         for child in children:
-            child.look_after()
-        time.sleep(_LOOK)
-    for child in children:
-        child.terminate()
-    give_up = time.monotonic() + grace + _MORE_THAN_GRACE
-    return max(child.wait(give_up - time.monotonic()) for child in children)
+            child.start()
+        while not stopping:
+            for child in children:
+                child.look_after()
+            time.sleep(_LOOK)
+        for child in children:
+            child.terminate()
+        give_up = time.monotonic() + grace + _MORE_THAN_GRACE
+        return max(child.wait(give_up - time.monotonic()) for child in children)
 
 
 class _Child:

@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import secrets
-import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,6 +31,7 @@ from webex.ids import person_uuid
 from webex.realtime.hub import RealtimeHub
 from webex.realtime.resources import RESOURCES
 from webex.realtime.tasks import Tasks
+from webex.runtime.signals import handled_by_loop
 from webex.runtime.unpicklable import Unpicklable
 from webex.storage.boot_clock import boot_time
 
@@ -178,22 +178,12 @@ class Fleet(Handlers, Unpicklable):
 
     async def run(self) -> None:
         """Work until the process is asked to end (SIGTERM, SIGINT) or `stop()` is called, then hand over."""
-        loop = asyncio.get_running_loop()
-        added = []
-        for each in ("SIGINT", "SIGTERM"):
-            number = getattr(signal, each)
-            with contextlib.suppress(NotImplementedError, AttributeError, ValueError, RuntimeError):
-                loop.add_signal_handler(number, self._stopping.set)
-                added.append(number)
-        try:
-            await self.start()
-            await self._stopping.wait()
-        finally:
+        with handled_by_loop(self._stopping.set):
             try:
-                await self.stop()
+                await self.start()
+                await self._stopping.wait()
             finally:
-                for number in added:
-                    loop.remove_signal_handler(number)
+                await self.stop()
         if self._failure is not None:
             raise self._failure
 
