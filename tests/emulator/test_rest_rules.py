@@ -352,7 +352,8 @@ def test_wrong_person_field_is_refused(world: World, field: dict[str, Any]) -> N
 
 def test_address_of_another_person_is_refused(world: World) -> None:
     public = to_hydra_id("PEOPLE", BOB_ID)
-    assert world.call("PUT", f"/people/{public}", {"emails": ["alice@example.com"]}, token=ADMIN_TOKEN).status == 409
+    body = {"displayName": "Bob", "emails": ["alice@example.com"]}
+    assert world.call("PUT", f"/people/{public}", body, token=ADMIN_TOKEN).status == 409
 
 
 def test_deleted_person_is_signed_out_and_found_only_on_request(world: World) -> None:

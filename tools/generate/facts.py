@@ -15,6 +15,7 @@ from typing import Any
 
 from tools.generate.naming import (
     NICER_SCHEMA,
+    OMITTABLE,
     OPEN_FIELDS,
     RESOURCES,
     SAME_SCHEMA,
@@ -47,6 +48,9 @@ class Facts:
         _tell_apart(operations)
         for operation in operations:
             operation.pop("operation_id")
+            for field in operation["body"]:
+                if field["name"] in OMITTABLE.get((operation["resource"], operation["name"]), ()):
+                    field.pop("required", None)
             _name_arguments(operation)
         operations.sort(key=lambda item: (item["resource"], item["path"], item["method"]))
         return {"source": source, "operations": operations, "schemas": dict(sorted(self.schemas.items()))}

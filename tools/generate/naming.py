@@ -29,6 +29,9 @@ NICER_SCHEMA = {"AttachmentActivity": "AttachmentAction", "File": "AttachmentCon
 # Operations that a person writes by hand, beside the generated ones.
 HAND_WRITTEN = {("messages", "create")}
 
+# Fields that the description demands, and the cloud takes a request without: (resource, operation) → their names.
+OMITTABLE = {("memberships", "update"): {"isModerator", "isRoomHidden"}}
+
 # Models with methods, which a person writes by hand.
 MODEL_BASES = {"Message": "MentioningMessage"}
 

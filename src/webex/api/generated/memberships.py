@@ -84,13 +84,18 @@ class AsyncMemberships(AsyncResource):
         return answer
 
     async def update(
-        self, membership_id: str, *, is_moderator: bool, is_room_hidden: bool, timeout: float | None = None
+        self,
+        membership_id: str,
+        *,
+        is_moderator: bool | None | Unset = UNSET,
+        is_room_hidden: bool | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Membership:
         """`PUT /memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
-        is_moderator: boolean, in the body, required.
-        is_room_hidden: boolean, in the body, required.
+        is_moderator: boolean, in the body.
+        is_room_hidden: boolean, in the body.
         timeout: seconds for the call, instead of the client's.
         """
         answer: Membership = await self._session.execute(
@@ -187,13 +192,18 @@ class Memberships(Resource):
         return answer
 
     def update(
-        self, membership_id: str, *, is_moderator: bool, is_room_hidden: bool, timeout: float | None = None
+        self,
+        membership_id: str,
+        *,
+        is_moderator: bool | None | Unset = UNSET,
+        is_room_hidden: bool | None | Unset = UNSET,
+        timeout: float | None = None,
     ) -> Membership:
         """`PUT /memberships/{membershipId}`.
 
         membership_id: string, in the path, required.
-        is_moderator: boolean, in the body, required.
-        is_room_hidden: boolean, in the body, required.
+        is_moderator: boolean, in the body.
+        is_room_hidden: boolean, in the body.
         timeout: seconds for the call, instead of the client's.
         """
         answer: Membership = self._drive(

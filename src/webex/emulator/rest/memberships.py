@@ -102,6 +102,8 @@ def update(call: Call) -> Reply:
     membership, person, room = _membership(call, "spark:memberships_write")
     body = call.json()
     moderator, hidden = flag_of(body, "isModerator"), flag_of(body, "isRoomHidden")
+    if moderator is None and hidden is None:
+        raise Problem(400, "isModerator cannot be null", hint="isModerator or isRoomHidden is required.")
     if hidden is not None and (hidden or membership.is_room_hidden):
         if room.type != "direct" or membership.person_id != person.id:
             raise Problem(400, "Only one's own direct space can be hidden.")

@@ -88,6 +88,7 @@ def update(call: Call) -> Reply:
     administrator = _administrator(call)
     person = _person(call)
     body = call.json()
+    text_of(body, "displayName", required=True)
     email, fields = _email(call, body, person), _fields(body)
     person.email = email or person.email
     _change(person, body, fields)

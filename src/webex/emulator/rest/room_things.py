@@ -26,7 +26,6 @@ class _Service:
     kind: str
     table: str
     required: tuple[str, ...]
-    optional: tuple[str, ...] = ()
 
     def all(self, call: Call) -> dict[str, Thing]:
         things: dict[str, Thing] = getattr(call.state, self.table)
@@ -65,7 +64,11 @@ class _Service:
     def update(self, call: Call) -> Reply:
         """Change it."""
         thing = self._one(call, "spark:rooms_write")
-        thing.update(self._fields(call.json()))
+        body = call.json()
+        room = room_for(call, call.person("spark:rooms_write"), text_of(body, "roomId", required=True))
+        if thing["roomId"] != room_id(room):
+            raise Problem(400, "roomId can't be changed.")
+        thing.update(self._fields(body))
         return Reply(200, thing)
 
     def delete(self, call: Call) -> Reply:
@@ -75,8 +78,7 @@ class _Service:
         return Reply(204)
 
     def _fields(self, body: dict[str, Any]) -> Thing:
-        fields = {name: text_of(body, name, required=True) for name in self.required}
-        return fields | {name: text_of(body, name) for name in self.optional if body.get(name)}
+        return {name: text_of(body, name, required=True) for name in self.required}
 
     def _one(self, call: Call, scope: str) -> Thing:
         person = call.person(scope)
@@ -89,7 +91,7 @@ class _Service:
 _SERVICES = {
     "/v1/room/tabs": _Service("ROOM_TAB", "room_tabs", ("contentUrl", "displayName")),
     "/v1/room/linkedFolders": _Service(
-        "LINKED_FOLDER", "linked_folders", ("contentUrl", "displayName", "driveId", "itemId"), ("defaultFolder",)
+        "LINKED_FOLDER", "linked_folders", ("contentUrl", "displayName", "driveId", "itemId", "defaultFolder")
     ),
 }
 

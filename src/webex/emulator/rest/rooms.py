@@ -139,8 +139,7 @@ def update(call: Call) -> Reply:
     if room.type == "direct":
         raise Problem(400, "A direct space can't be changed.")
     require_moderator(call, person, room)
-    if "title" in body:
-        room.title = text_of(body, "title", required=True, missing="Title cannot be empty.") or room.title
+    room.title = text_of(body, "title", required=True, missing="Title cannot be empty.") or room.title
     if "description" in body:
         room.description = text_of(body, "description")
     locked = flag_of(body, "isLocked")
