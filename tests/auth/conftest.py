@@ -44,12 +44,16 @@ def expired(cloud: Cloud, database: str) -> str:
 
 @pytest.fixture
 def start(database: str, expired: str) -> Iterator[Start]:
-    """Start a worker process; whatever still runs at the end is ended."""
+    """Start a worker process; whatever still runs at the end is ended.
+
+    Only of a worker that is stopped in its refresh does the lease have to run out, so only that one's is short.
+    """
     started: list[subprocess.Popen[str]] = []
 
-    def begin(style: str = "async", calls: int = 1) -> subprocess.Popen[str]:
+    def begin(style: str = "async", calls: int = 1, lease: float = 60.0) -> subprocess.Popen[str]:
+        arguments = [database, expired, style, str(calls), str(lease)]
         process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-m", "tests.auth.worker", database, expired, style, str(calls)],
+            [sys.executable, "-X", "faulthandler", "-m", "tests.auth.worker", *arguments],
             cwd=ROOT,
             env={**os.environ},
             stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.auth.scripted import EXPIRED, KEY, STYLES, FailingStorage, Process, ScriptedEndpoint, run, tokens
+from tests.auth.scripted import EXPIRED, KEY, SETTINGS, STYLES, FailingStorage, Process, ScriptedEndpoint, run, tokens
 from webex.auth.failures import not_signed_in, reauthorization_required
 from webex.auth.numbers import moment, seconds
 from webex.auth.scopes import diff_scopes, filter_scope, sort_scope, split
@@ -61,7 +61,7 @@ def test_refresh_is_limited_and_its_origin_is_stored(style: str) -> None:
         assert process.endpoint.sent == ["refresh-1"]
         (limit,) = process.endpoint.limits  # type: ignore[attr-defined]  # a NotingEndpoint
         assert limit is not None
-        assert 0 < limit <= 0.5
+        assert 0 < limit <= SETTINGS["refresh_deadline"]
         record = await process.tokens.record(KEY)
         assert record is not None
         assert record.parent == fingerprint("refresh-1")
@@ -177,7 +177,7 @@ def test_both_tokens_are_revoked_each_as_its_kind(
             ("access-1", "access_token"),
             ("access-3", "access_token"),
         ]
-        assert endpoint.limits == [0.5] * 3
+        assert endpoint.limits == [SETTINGS["refresh_deadline"]] * 3
 
     on(style, work, *([] if answer is None else [answer]))
     warned = [each for each in caplog.records if each.levelno == logging.WARNING and "revoked" in each.getMessage()]

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.auth.conftest import Start, outcome
-from tests.auth.scripted import EXPIRED, KEY, STYLES, FailingStorage, Process, ScriptedEndpoint, run, tokens
+from tests.auth.scripted import (
+    EXPIRED,
+    KEY,
+    STYLES,
+    FailingStorage,
+    PassingClock,
+    Process,
+    ScriptedEndpoint,
+    run,
+    tokens,
+)
 from webex import AsyncIntegration, Integration, NotSignedInError, ReauthorizationRequiredError
 from webex.auth.store import Refusal, is_newer
 from webex.errors import (
@@ -108,7 +118,7 @@ CERTAIN = {
 async def refuse_after(style: str, first: BaseException, then: Any) -> tuple[str, str | None]:
     """Try once with `first` and then `then` as answers, then be refused; the reason, and the mark before."""
     endpoint = ScriptedEndpoint(first, then)
-    process = Process(style, endpoint, MemoryStorage())
+    process = Process(style, endpoint, MemoryStorage(), clock=PassingClock())
     await process.store.save_login(KEY, EXPIRED)
     with pytest.raises(WebexError):
         await process.tokens.access_token(KEY)
@@ -138,7 +148,7 @@ def test_unprocessed_attempt_leaves_no_mark(style: str, first: str) -> None:
 def test_5xx_before_a_refusal_makes_the_outcome_unknown(style: str) -> None:
     async def main() -> None:
         endpoint = ScriptedEndpoint(ApiError("unavailable", status=503), REFUSED)
-        process = Process(style, endpoint, MemoryStorage(), refresh_deadline=1.5)
+        process = Process(style, endpoint, MemoryStorage(), clock=PassingClock())
         await process.store.save_login(KEY, EXPIRED)
         with pytest.raises(ReauthorizationRequiredError) as caught:
             await process.tokens.access_token(KEY)
@@ -151,7 +161,7 @@ def test_5xx_before_a_refusal_makes_the_outcome_unknown(style: str) -> None:
 def test_mark_of_a_killed_process_survives_a_connect_error(style: str) -> None:
     async def main() -> None:
         endpoint = ScriptedEndpoint(ConnectError("refused"))
-        process = Process(style, endpoint, MemoryStorage())
+        process = Process(style, endpoint, MemoryStorage(), clock=PassingClock())
         record = await process.store.save_login(KEY, EXPIRED)
         record = await process.store.load(KEY)
         await process.store.swap(KEY, record, attempt=record.refresh_hash)
@@ -270,7 +280,7 @@ def test_refusal_waits_for_the_lease_of_another_holder(style: str) -> None:
 
     async def main() -> None:
         endpoint = ScriptedEndpoint()
-        process = Process(style, endpoint, MemoryStorage(), lease_ttl=1.0)
+        process = Process(style, endpoint, MemoryStorage())
         await process.store.save_login(KEY, EXPIRED)
         real_remaining = process.store.lease_remaining
         asked: list[float] = []
@@ -290,7 +300,7 @@ def test_refusal_waits_for_the_lease_of_another_holder(style: str) -> None:
         async def overtaken() -> Any:
             space = process.storage._namespaces["credentials"]
             space.leases.clear()  # this holder was paused, and its lease ran out
-            other.append(await process.store.lease(KEY, 5.0))
+            other.append(await process.store.lease(KEY, 60.0))
             process.store.lease_remaining = remaining  # type: ignore[method-assign]  # to act in the wait
             return REFUSED
 

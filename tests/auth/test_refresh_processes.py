@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from webex.emulator import Cloud
 
 REFRESH = {"grant_type": "refresh_token"}
+SHORT = 4.0  # seconds that the lease of a worker lasts which is stopped in its refresh
 
 
 def wait_for_refresh_request(cloud: Cloud, count: int = 1) -> None:
@@ -53,7 +54,7 @@ def test_a_worker_killed_during_a_refresh_does_not_affect_others(
     cloud.set(rotation=rotation)
     acts = moment.startswith("between")
     cloud.faults.add("*", grant_type="refresh_token", count=1, latency=60.0, after_processing=acts)
-    victim = start("async", 1)
+    victim = start("async", 1, lease=SHORT)
     wait_for_new_tokens(cloud) if acts else wait_for_refresh_request(cloud)
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
@@ -66,7 +67,7 @@ def test_kill_before_save_with_strict_rotation_requires_a_new_login(
 ) -> None:
     cloud.set(rotation="strict")
     cloud.faults.add("*", grant_type="refresh_token", count=1, latency=60.0, after_processing=True)
-    victim = start("async", 1)
+    victim = start("async", 1, lease=SHORT)
     wait_for_new_tokens(cloud)
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
@@ -82,7 +83,7 @@ def test_kill_before_save_with_strict_rotation_requires_a_new_login(
 def test_kill_before_processing_with_strict_rotation_has_no_effect(cloud: Cloud, start: Start) -> None:
     cloud.set(rotation="strict")
     cloud.faults.add("*", grant_type="refresh_token", count=1, latency=30.0)
-    victim = start("async", 1)
+    victim = start("async", 1, lease=SHORT)
     wait_for_refresh_request(cloud)
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
@@ -93,7 +94,7 @@ def test_a_lease_holder_that_is_paused_overwrites_nothing(
     cloud: Cloud, start: Start, database: str, expired: str
 ) -> None:
     cloud.faults.add("*", grant_type="refresh_token", count=1, latency=1.0, after_processing=True)
-    paused = start("async", 1)
+    paused = start("async", 1, lease=SHORT)
     wait_for_refresh_request(cloud)
     os.kill(paused.pid, signal.SIGSTOP)
     try:
@@ -114,11 +115,11 @@ def test_lease_holder_paused_past_its_deadline_saves_the_response(
 ) -> None:
     cloud.set(rotation=rotation)
     cloud.faults.add("*", grant_type="refresh_token", count=1, latency=0.5, after_processing=True)
-    paused = start(style, 3)
+    paused = start(style, 3, lease=SHORT)
     wait_for_refresh_request(cloud)
     os.kill(paused.pid, signal.SIGSTOP)
     try:
-        time.sleep(4.0)  # the answer arrives, the deadline of 2 s and the lease of 3 s go by
+        time.sleep(SHORT + 1.0)  # the answer arrives, the deadline and the lease go by
     finally:
         os.kill(paused.pid, signal.SIGCONT)
     assert outcome(paused) == ["ok"] * 3

@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from tests.auth.scripted import EXPIRED, KEY, STYLES, FailingStorage, Process, ScriptedEndpoint, run, tokens
+from tests.auth.scripted import (
+    EXPIRED,
+    KEY,
+    STYLES,
+    FailingStorage,
+    PassingClock,
+    Process,
+    ScriptedEndpoint,
+    run,
+    tokens,
+)
 from webex import NotSignedInError, ReauthorizationRequiredError
 from webex.errors import DeadlineError, InvalidGrantError, StorageError
 from webex.runtime import drive
@@ -206,8 +216,10 @@ def test_unsaved_tokens_replace_a_refusal_that_came_after_the_lease(style: str) 
     """The lease ran out, another process was refused with the old token: the unsaved ones still are the answer."""
 
     async def main() -> None:
-        storage = FailingStorage()
-        process = await unsaved(style, storage, lease_ttl=1)
+        clock = PassingClock()
+        storage = FailingStorage(MemoryStorage(clock=clock))
+        process = await unsaved(style, storage)
+        clock.now += 60
         other = Process(style, ScriptedEndpoint(InvalidGrantError("invalid_grant", status=400)), storage.inner)
         with pytest.raises(ReauthorizationRequiredError, match="sign in again"):
             await other.tokens.access_token(KEY)
@@ -225,8 +237,10 @@ def test_unsaved_tokens_replace_a_refusal_that_came_after_the_lease(style: str) 
 @pytest.mark.parametrize("style", STYLES)
 def test_rejected_unsaved_token_is_refreshed_after_it_is_saved(style: str) -> None:
     async def main() -> None:
-        storage = FailingStorage()
+        clock = PassingClock()
+        storage = FailingStorage(MemoryStorage(clock=clock))
         process = await unsaved(style, storage)
+        clock.now += 60  # the lease has run out
         with pytest.raises(StorageError):
             await process.tokens.replace(KEY, "access-2")  # it can't be marked, so it is not sent
         assert process.endpoint.sent == ["refresh-1"]
@@ -304,6 +318,8 @@ def test_many_threads_save_unsaved_tokens_once() -> None:
 @pytest.mark.parametrize("answer", ["refreshed", "refused"])
 @pytest.mark.parametrize("wins", [0, 1])
 def test_compare_and_swap_that_never_succeeds_is_an_error(style: str, answer: str, wins: int) -> None:
+    clock = PassingClock()
+
     class NeverWins(MemoryStorage):
         def bind(self, namespace: str) -> Any:
             binding = super().bind(namespace)
@@ -319,7 +335,7 @@ def test_compare_and_swap_that_never_succeeds_is_an_error(style: str, answer: st
     async def main() -> None:
         refused = InvalidGrantError("invalid_grant", status=400)
         endpoint = ScriptedEndpoint(tokens(2) if answer == "refreshed" else refused)
-        process = Process(style, endpoint, NeverWins(), refresh_deadline=0.2, lease_ttl=0.5)
+        process = Process(style, endpoint, NeverWins(clock=clock), clock=clock, refresh_deadline=2.0, lease_ttl=5.0)
         await process.store.save_login(KEY, EXPIRED)
         if (wins, answer) == (1, "refreshed"):
             assert await process.tokens.access_token(KEY) == "access-2"  # kept in memory

@@ -1,7 +1,8 @@
 """A worker process of an app: makes calls for one user, and says how each went. Run as `python -m tests.auth.worker`.
 
 Arguments: database (the path of an SQLite file, or a storage as `pickled` gives it), user key, style (`blocking` or
-`async`), how many calls at once. The environment names the emulator. Prints one line of JSON.
+`async`), how many calls at once, and optionally how long a lease lasts. The environment names the emulator. Prints one
+line of JSON.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ async def event_loop(storage: Any, key: str, calls: int, settings: dict[str, Any
 
 
 if __name__ == "__main__":
-    database, key, style, calls = sys.argv[1:]
+    database, key, style, calls, *lease = sys.argv[1:]
+    if lease:
+        SETTINGS.update(lease_ttl=float(lease[0]), refresh_deadline=float(lease[0]) - 1.0)
     if style == "blocking":
         print(json.dumps(blocking(opened(database), key, int(calls), SETTINGS)))
     else:

@@ -34,7 +34,11 @@ class Recorder(EventLoopRuntime):
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_checkpoints_are_written_inline_and_credentials_in_a_thread(path: Path, encrypted: bool) -> None:
+def test_checkpoints_are_written_inline_and_credentials_in_a_thread(
+    path: Path, encrypted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_connections, "_SLOW", 600.0)  # no commit counts as slow
+
     async def run() -> list[str]:
         runtime = Recorder()
         with SQLiteStorage(path) as storage:
