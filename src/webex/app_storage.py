@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
+from webex.config.shapes import check_function, items_of
 from webex.errors import ConfigurationError, MissingKeyError
 from webex.http.timing import Backoff
 from webex.ids import checked_key
@@ -73,7 +74,7 @@ class AsyncAppStorage(Unpicklable):
 
     async def get_many(self, namespace: str, keys: Iterable[str]) -> dict[str, Any]:
         """Return the values of those keys that are there, in one trip where the storage can do that."""
-        full = {self._key(key): key for key in keys}
+        full = {self._key(key): key for key in items_of("keys", keys, "keys")}
         found = await self._access.get_many(_name(namespace), list(full))
         return {full[name]: value for name, value in found.items()}
 
@@ -103,6 +104,7 @@ class AsyncAppStorage(Unpicklable):
 
         `change` may be called several times, and may be `async def`; None removes the value.
         """
+        check_function("change", change)
         name, full = _name(namespace), self._key(key)
         backoff = Backoff(0.001, 0.1)
         for _ in range(_MOST_TRIES):
@@ -173,6 +175,8 @@ class AsyncAppStorage(Unpicklable):
                     yield split_path(full)[-1]
 
     def _key(self, key: str) -> str:
+        if not isinstance(key, str):
+            raise ConfigurationError(f"A key of the storage is text, not {type(key).__name__}.")
         return path(self._client, self._owner, key)
 
     def __repr__(self) -> str:
@@ -247,7 +251,7 @@ def _name(namespace: str) -> str:
 def _checked(value: Any) -> Any:
     try:
         size = len(msgspec.json.encode(value))
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigurationError(f"The value is no plain data: {error}.") from None
     if size > MOST_BYTES:
         raise ConfigurationError(f"The value has {size:,} bytes; a value of an app has {MOST_BYTES:,} at most.")

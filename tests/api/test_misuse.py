@@ -12,6 +12,7 @@ import pytest
 from webex import Integration, Webex
 from webex.emulator import Emulator, EmulatorClient, EmulatorError
 from webex.errors import ConfigurationError, ConnectError, UnknownArgumentError
+from webex.realtime.options import check_resources
 from webex.storage import SQLiteStorage
 
 APP: dict[str, Any] = {"client_id": "C", "client_secret": "S", "redirect_uri": "http://127.0.0.1:8000/auth/callback"}
@@ -30,6 +31,60 @@ APP: dict[str, Any] = {"client_id": "C", "client_secret": "S", "redirect_uri": "
 def test_positional_argument_names_the_arguments(call: Callable[[Webex], Any], told: str) -> None:
     with Webex("T") as client, pytest.raises(UnknownArgumentError, match=told):
         call(client)
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+DEEP = nested(5_000)
+HOOK = "https://app.example.com/webhooks"
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda client: client.people.get_many(5), "ids must be a list of ids of people, not int"),
+        (lambda client: client.people.get_many(None), "ids must be a list"),
+        (lambda client: client.webhooks.ensure(HOOK, 5, secret="s"), "wanted must be a list of webhooks, or a mapping"),
+        (lambda client: client.webhooks.ensure(HOOK, ["rooms:created"], secret=5), "secret is the text"),
+        (lambda client: client.messages.create(room_id="R", text="x", files=[b"x"], on_progress=5), "on_progress must"),
+        (lambda client: client.files.download("https://x.example", to=b"", on_progress=5), "on_progress must"),
+        (lambda client: client.request("GET", "/rooms", on_progress=5), "on_progress must be a function"),
+        (lambda client: client.request("GET", "/rooms", params={"a": DEEP}), "nested too deeply"),
+        (lambda client: client.request("POST", "/rooms", form={"a": DEEP}), "nested too deeply"),
+        (lambda client: client.people.list(roles=DEEP).to_list(), "roles is nested too deeply"),
+        (lambda client: client.rooms.create(title=DEEP), "title is nested too deeply"),
+    ],
+)
+def test_wrong_shape_names_the_argument(call: Callable[[Webex], Any], told: str) -> None:
+    with Webex("T") as client, pytest.raises(ConfigurationError, match=told):
+        call(client)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda app: app.begin_login(scope=5), "scope must be a list of scopes, or a text, not int"),
+        (lambda app: app.begin_login(scope=[5]), "scope holds texts, and not int"),
+        (lambda app: app.storage.get_many("a", 5), "keys must be a list of keys, not int"),
+        (lambda app: app.storage.get_many("a", [5]), "A key of the storage is text, not int"),
+        (lambda app: app.storage.update("a", "b", 5), "change must be a function, not int"),
+        (lambda app: app.storage.put("a", "b", DEEP), "no plain data"),
+        (lambda app: Integration(**APP, hooks=5), "hooks must be a list of hooks, not int"),
+    ],
+)
+def test_wrong_shape_given_to_an_integration(call: Callable[[Integration], Any], told: str) -> None:
+    with Integration(**APP) as app, pytest.raises(ConfigurationError, match=told):
+        call(app)
+
+
+def test_resources_that_are_no_list() -> None:
+    with pytest.raises(ConfigurationError, match="resources must be a list of names, not int"):
+        check_resources(5)  # type: ignore[arg-type]  # as given by mistake
 
 
 @pytest.mark.parametrize("given", ["R\n", " R", "\tR", "R\r\n"])

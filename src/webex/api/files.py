@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypedDict, Unpa
 
 from webex.api.resource import AsyncResource, Resource
 from webex.api.session import Session
+from webex.config.shapes import check_function
 from webex.errors import (
     ConfigurationError,
     DeadlineError,
@@ -253,6 +254,8 @@ class AsyncFiles(AsyncResource):
         idle_timeout: seconds until the file begins to come, and between two pieces of it.
         max_size: bytes; more is `ResponseTooLargeError`.
         """
+        if on_progress is not None:
+            check_function("on_progress", on_progress)
         asked = _Asked(url, allow, on_progress, timeout, idle_timeout, max_size)
         return await _download(self._session, asked, to)
 
@@ -314,5 +317,7 @@ class Files(Resource):
         max_size: int | None = None,
     ) -> bytes | Path:
         """`GET /contents/{contentId}`: the bytes, or saved `to` a place; see `AsyncFiles.download`."""
+        if on_progress is not None:
+            check_function("on_progress", on_progress)
         asked = _Asked(url, allow, on_progress, timeout, idle_timeout, max_size)
         return self._drive(_download(self._session, asked, to))

@@ -16,6 +16,7 @@ from webex.api.listen import listen, within
 from webex.api.operation import UNSET, Unset
 from webex.api.session import Session, python_name, wire_body
 from webex.api.splitting import MOST_BYTES, split_markdown
+from webex.config.shapes import check_function
 from webex.config.values import split_url
 from webex.errors import ConfigurationError, FileError
 from webex.http.codec import well_formed
@@ -112,6 +113,8 @@ def _parts(body: dict[str, Any], split: bool) -> list[dict[str, Any]]:
 
 
 def _request(session: Session, body: dict[str, Any], files: Any, on_progress: Progress | None) -> Request:
+    if on_progress is not None:
+        check_function("on_progress", on_progress)
     given = _given_files(files)
     if not given:
         return Request(CREATE.method, CREATE.path, template=CREATE.path, json=body)

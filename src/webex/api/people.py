@@ -9,6 +9,7 @@ from typing import Final
 from webex.api.generated import people as generated
 from webex.api.generated.people import LIST
 from webex.api.session import Session
+from webex.config.shapes import items_of
 from webex.errors import ConfigurationError
 from webex.http.types import Request
 from webex.ids import is_uuid, person_uuid, to_hydra_id
@@ -23,6 +24,7 @@ _MOST_IDS: Final = 85  # of `GET /people` (rest §8)
 async def _get_many(session: Session, ids: Sequence[str], timeout: float | None) -> list[Person | None]:
     if isinstance(ids, str):
         raise ConfigurationError("get_many takes a list of ids; for one person use get.")
+    ids = items_of("ids", ids, "ids of people")
     wrong = next((given for given in ids if not isinstance(given, str) or not given), None)
     if wrong is not None:
         raise ConfigurationError(f"get_many takes ids of people, which are texts; one is {wrong!r}.")

@@ -44,12 +44,16 @@ def checked_request(method: str, url: str, options: dict[str, Any]) -> Request:
 def _check_types(given: dict[str, Any]) -> None:
     from collections.abc import Mapping
 
+    from webex.config.shapes import check_function
+
     for name in ("params", "form", "headers"):
         if name in given and not isinstance(given[name], Mapping):
             raise ConfigurationError(f"{name} must be a mapping, not {type(given[name]).__name__}.")
     for name, value in given.get("headers", {}).items():
         if not isinstance(name, str) or not isinstance(value, str) or set(f"{name}{value}") & set("\r\n\0"):
             raise ConfigurationError(f"headers[{name!r}] must be text in one line.")
+    if "on_progress" in given:
+        check_function("on_progress", given["on_progress"])
     if given.get("auth", "token") not in ("token", "none"):
         raise ConfigurationError("auth must be 'token' or 'none'.")
     content = given.get("content")

@@ -158,7 +158,7 @@ def wire_query(query: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(value, date):
                 raise ConfigurationError(f"{python_name(name)} must be a moment, not a day: a datetime, or text.")
             raise ConfigurationError(f"{python_name(name)} can't be a {type(value).__name__}: give text or a list.")
-    return {name: wire_value(value, name) for name, value in given.items()}
+    return {name: _not_too_deep(value, name) for name, value in given.items()}
 
 
 def _is_list(value: Any) -> bool:
@@ -173,7 +173,14 @@ def _refuse_model(value: Any, name: str) -> None:
 
 def wire_body(body: Mapping[str, Any]) -> dict[str, Any]:
     """Convert arguments to the body of the wire; None is sent as null."""
-    return {name: wire_value(value, name) for name, value in body.items() if value is not UNSET}
+    return {name: _not_too_deep(value, name) for name, value in body.items() if value is not UNSET}
+
+
+def _not_too_deep(value: Any, name: str) -> Any:
+    try:
+        return wire_value(value, name)
+    except RecursionError:
+        raise ConfigurationError(f"{python_name(name)} is nested too deeply.") from None
 
 
 def wire_value(value: Any, name: str = "") -> Any:

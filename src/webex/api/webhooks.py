@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from webex.api.generated import webhooks as generated
 from webex.api.operation import UNSET
 from webex.api.webhook_records import NAMESPACE, place_of, save
+from webex.config.shapes import items_of
 from webex.config.values import split_url
 from webex.errors import ConfigurationError, ConflictError, NotFoundError, StorageError
 from webex.http.codec import well_formed
@@ -86,7 +87,8 @@ def read_wanted(wanted: Wanted, owned_by: str = "creator") -> list[_Spec]:
     pairs: list[tuple[str, Any]] = []
     if isinstance(wanted, str):
         raise ConfigurationError(f'The wanted webhooks are a list or a mapping, not the text {wanted!r}: ["{wanted}"].')
-    for each in wanted.items() if isinstance(wanted, Mapping) else ((given, None) for given in wanted):
+    given = wanted.items() if isinstance(wanted, Mapping) else items_of("wanted", wanted, "webhooks, or a mapping")
+    for each in given if isinstance(wanted, Mapping) else ((name, None) for name in given):
         name, filters = each
         if not isinstance(name, str):
             raise ConfigurationError(f'A wanted webhook is a text such as "messages:created", not {name!r}.')
@@ -311,7 +313,9 @@ def _parts(text: str | None) -> tuple[str, ...]:
 
 
 def _first_secret(secret: Any) -> str:
-    first = secret if isinstance(secret, str | bytes) else next(iter(secret), "") if secret else ""
+    first = (
+        secret if isinstance(secret, str | bytes) else next(iter(secret), "") if isinstance(secret, Iterable) else ""
+    )
     text = first.decode("utf-8", "strict") if isinstance(first, bytes) else first
     if not isinstance(text, str) or not text:
         raise ConfigurationError(

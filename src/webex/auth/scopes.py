@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from webex.config.shapes import items_of
+from webex.errors import ConfigurationError
+
 
 def split(scope: str | Iterable[str] | None) -> list[str]:
     """Split a text or a list into scopes, in their order."""
     if scope is None:
         return []
-    return scope.split() if isinstance(scope, str) else [part for item in scope for part in item.split()]
+    if isinstance(scope, str):
+        return scope.split()
+    items = items_of("scope", scope, "scopes, or a text")
+    wrong = next((item for item in items if not isinstance(item, str)), None)
+    if wrong is not None:
+        raise ConfigurationError(f"scope holds texts, and not {type(wrong).__name__}.")
+    return [part for item in items for part in item.split()]
 
 
 def sort_scope(scope: str | Iterable[str] | None) -> str:

@@ -135,14 +135,20 @@ def encode_query(params: Params | None) -> str:
     """Encode a query: lists joined by commas, as the API reads them, and None left out."""
     if not params:
         return ""
-    pairs = [(name, well_formed(_text(value), name)) for name, value in params.items() if value is not None]
+    try:
+        pairs = [(name, well_formed(_text(value), name)) for name, value in params.items() if value is not None]
+    except RecursionError:
+        raise ConfigurationError("A value of the query is nested too deeply.") from None
     return urlencode(pairs, quote_via=quote, safe="")
 
 
 def encode_form(form: Mapping[str, str]) -> bytes:
     """Encode a form body; spaces are `%20`."""
     pairs = [(name, well_formed(value, name) if isinstance(value, str) else value) for name, value in form.items()]
-    return urlencode(pairs, quote_via=quote).encode("ascii")
+    try:
+        return urlencode(pairs, quote_via=quote).encode("ascii")
+    except RecursionError:
+        raise ConfigurationError("A value of the form is nested too deeply.") from None
 
 
 def _text(value: Any) -> str:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from webex.config.shapes import items_of
 from webex.config.values import split_url
 from webex.errors import ConfigurationError, DeadlineError, RequestInfo, TransportError
 from webex.http import codec
@@ -92,7 +93,7 @@ class Pipeline:
         self.runtime = runtime
         self.config = config
         self.hosts = hosts
-        every: tuple[Any, ...] = (*hooks, *installed_hooks())
+        every: tuple[Any, ...] = (*items_of("hooks", hooks, "hooks"), *installed_hooks())
         self._hooks = tuple(hook for hook in every if hasattr(hook, "on_request") or hasattr(hook, "on_response"))
         self._tracking = Tracking(config)
         self.limits: RateLimits = RateLimits(

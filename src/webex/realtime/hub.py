@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from webex.config.shapes import items_of
 from webex.errors import ConfigurationError
 from webex.ids import checked_key
 from webex.realtime.options import check_resources, split_options
@@ -100,7 +101,7 @@ class RealtimeHub(Unpicklable):
 
     async def add_all(self, user_keys: Iterable[str]) -> dict[str, BaseException]:
         """Listen for all of these users; return the users that failed, and why."""
-        keys = [checked_key(key) for key in user_keys]
+        keys = [checked_key(key) for key in items_of("user_keys", user_keys, "keys of users")]
         results = await asyncio.gather(*(self.add(key) for key in keys), return_exceptions=True)
         return {key: result for key, result in zip(keys, results, strict=True) if isinstance(result, BaseException)}
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypedDict
 
+from webex.config.shapes import items_of
 from webex.errors import ConfigurationError
 from webex.realtime.records import DEFAULT_NAME
 from webex.realtime.resources import RESOURCES
@@ -65,7 +66,7 @@ _LISTENABLE: Final = frozenset({*RESOURCES, "typing", "presence", "*"})
 
 def check_resources(resources: Collection[str]) -> frozenset[str]:
     """Return the names of resources to listen to; `ConfigurationError` for an unknown one."""
-    names = (resources,) if isinstance(resources, str) else tuple(resources)
+    names = (resources,) if isinstance(resources, str) else tuple(items_of("resources", resources, "names"))
     unknown = [name for name in names if not isinstance(name, str) or name not in _LISTENABLE]
     if unknown or not names:
         what = f"There is no resource {unknown[0]!r} to listen to" if unknown else "A subscription needs a resource"
