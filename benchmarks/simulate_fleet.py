@@ -3,11 +3,15 @@
     python -m benchmarks.simulate_fleet                        1,000,000 people, 500 workers, 1,024 shards
     python -m benchmarks.simulate_fleet --write                puts the table into docs/sizing.md
 
+What a person's connection asks of each service is in `benchmarks/start_load.py`, and measured by a test. The worst is
+assumed: at a cold start all tokens have run out and no device is stored, and each person's first event comes with the
+start, so that a worker that does not know the person's keys asks the key service.
+
 The decisions are the real ones: `make_plan`, `give_next` and `shard_of` of `webex.fleet.shards`, `look_pauses` of
 `webex.fleet.membership`, and the `Pace` of `webex.realtime.pace` at which connections are made, the first time and
 again. A shard that is given away is listened for by no worker from the moment its giving begins, and free when the
 connections of its people are closed. The storage and the cloud are counters. What is not simulated: the time that other
-calls take, and the traffic of events.
+calls take, and the traffic of events but for that first one.
 """
 
 from __future__ import annotations
@@ -17,10 +21,12 @@ import heapq
 import random
 import sys
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
+from benchmarks import start_load
+from benchmarks.start_load import Load
 from webex.fleet.membership import look_pauses
 from webex.fleet.shards import Member, give_next, make_plan, shard_of
 from webex.realtime.pace import Pace
@@ -36,10 +42,15 @@ BEGIN, END = "<!-- simulation: begin -->", "<!-- simulation: end -->"
 class Seen:
     """Counts by second."""
 
-    storage: Counter[int] = field(default_factory=Counter)  # trips
+    load: dict[str, Counter[int]] = field(default_factory=lambda: {each: Counter() for each in asdict(Load())})
     connects: Counter[int] = field(default_factory=Counter)
     moved: int = 0
     given_at_once: int = 0  # shards with connections, the most that one worker was giving away at a moment
+
+    def add(self, second: int, load: Load, times: int = 1) -> None:
+        """Count what was asked in a second."""
+        for name, count in load.asked:
+            self.load[name][second] += count * times
 
 
 @dataclass
@@ -47,7 +58,7 @@ class Result:
     """What one scenario shows."""
 
     scenario: str
-    storage_peak: int
+    peak: Load  # of each service, in its own worst second
     storage_quiet: float
     connects_peak: int
     whole_after: float | None  # seconds from the event until everybody was listened for again
@@ -59,7 +70,8 @@ class Result:
 class _Worker:
     name: str
     pace: Pace
-    waiting: deque[int] = field(default_factory=deque)  # a shard for each person who is to be connected
+    waiting: deque[tuple[int, Load]] = field(default_factory=deque)  # shard and load of each who is to be connected
+    organizations: set[int] = field(default_factory=set)  # whose catalog it knows
     is_connecting: bool = False
     shards: set[int] = field(default_factory=set)
     giving: set[int] = field(default_factory=set)  # of these
@@ -78,13 +90,26 @@ class _Worker:
 class Simulation:
     """Workers over a storage that counts, second by second."""
 
-    def __init__(self, *, people: int, workers: int, shards: int, lease: float, per_second: float, seed: int) -> None:
+    def __init__(
+        self,
+        *,
+        people: int,
+        workers: int,
+        shards: int,
+        lease: float,
+        per_second: float,
+        seed: int,
+        organizations: int = 1,
+    ) -> None:
         self.chance = random.Random(seed)  # repeatable on purpose
         self.lease, self.shards_count, self.per_second = lease, shards, per_second
         self.people = [0] * shards
         for number in range(people):
             self.people[shard_of(f"person-{number}", shards)] += 1
-        self.total = people
+        self.total, self.organizations = people, organizations
+        self.first_start = start_load.FIRST_START + start_load.RENEWED_TOKEN + start_load.FIRST_EVENT
+        self.take_over = start_load.TAKE_OVER + start_load.FIRST_EVENT
+        self.start_load = self.first_start
         self.now = 0.0
         self.seen = Seen()
         self.news = 0
@@ -110,6 +135,11 @@ class Simulation:
             if worker.alive and worker.generation == generation:
                 getattr(self, f"_{what}")(worker, argument)
         self.now = end
+
+    @property
+    def second(self) -> int:
+        """The second to count in; ten steps of 0.1 are a little less than 1.0, and belong to the next one."""
+        return int(self.now + 1e-6)
 
     @property
     def everyone(self) -> bool:
@@ -142,16 +172,17 @@ class Simulation:
             self.connected[shard] = 0
         worker.alive, worker.shards, worker.giving, worker.is_connecting = False, set(), set(), False
         worker.waiting.clear()
+        worker.organizations.clear()
 
-    def close_sockets(self) -> None:
-        """Close all sockets: each user's connection comes back when it is its turn."""
+    def close_sockets(self, more: Load) -> None:
+        """Close all sockets: each user's connection comes back when it is its turn, and asks for so much more then."""
         for worker in self.workers:
             for shard in worker.shards - worker.giving:
-                self._queue(worker, shard, self.connected[shard])
+                self._queue(worker, shard, self.connected[shard], start_load.RECONNECT + more)
                 self.connected[shard] = 0
 
-    def _queue(self, worker: _Worker, shard: int, people: int) -> None:
-        worker.waiting.extend([shard] * people)
+    def _queue(self, worker: _Worker, shard: int, people: int, load: Load) -> None:
+        worker.waiting.extend([(shard, load)] * people)
         if not worker.is_connecting:
             worker.is_connecting = True
             self._at(self.now, "connect", worker)
@@ -159,12 +190,21 @@ class Simulation:
     def _trip(self, count: int = 1) -> bool:
         if self.now < self.storage_away_until:
             return False
-        self.seen.storage[int(self.now)] += count
+        self.seen.load["storage"][self.second] += count
         return True
+
+    def _watch(self, worker: _Worker, _: int) -> None:
+        """Read whether the people are still signed in, many at a time."""
+        people = sum(self.connected[shard] for shard in worker.shards)
+        if people:
+            parts = -(-people // start_load.WATCHED_TOGETHER) / start_load.WATCHED_EVERY
+            self._trip(int(parts) + (self.chance.random() < parts % 1))
+        self._at(self.now + 1.0, "watch", worker)
 
     def _begin(self, worker: _Worker, _: int) -> None:
         self._trip(self.total // 1000 + 1)  # the listing of the users, in pages
         self._beat(worker, 0)
+        self._watch(worker, 0)
         self._trip(3)
         self.news += 1
         alone = len(self.told) < 2
@@ -216,6 +256,7 @@ class Simulation:
         for shard in giving:
             worker.giving.add(shard)
             self._at(self.now + CLOSING + CLOSING_EACH * self.connected[shard], "given", worker, shard)
+            self.seen.add(self.second, start_load.LEAVING, self.connected[shard])
             self.connected[shard] = 0
         took = False
         for shard in plan.take:
@@ -228,7 +269,7 @@ class Simulation:
             worker.until = max(worker.until, self.now + self.lease)
             self.seen.moved += 1
             took = True
-            self._queue(worker, shard, self.people[shard])
+            self._queue(worker, shard, self.people[shard], self.start_load)
         if took:
             self.told[worker.name] = (self.now + self.lease, frozenset(worker.shards))
             self._trip()
@@ -248,17 +289,22 @@ class Simulation:
             self.news += 1
 
     def _connect(self, worker: _Worker, _: int) -> None:
-        while worker.waiting and worker.waiting[0] not in worker.shards - worker.giving:
+        while worker.waiting and worker.waiting[0][0] not in worker.shards - worker.giving:
             worker.waiting.popleft()
         if not worker.waiting:
             worker.is_connecting = False
             return
         pause = worker.pace.wait(self.now)
         if not pause:
-            shard = worker.waiting.popleft()
+            shard, load = worker.waiting.popleft()
             if self.connected[shard] < self.people[shard]:
                 self.connected[shard] += 1
-                self.seen.connects[int(self.now)] += 1
+                self.seen.connects[self.second] += 1
+                self.seen.add(self.second, load)
+                organization = self.chance.randrange(self.organizations)
+                if load is self.start_load and organization not in worker.organizations:
+                    worker.organizations.add(organization)
+                    self.seen.add(self.second, start_load.CATALOG)
         self._at(self.now + pause, "connect", worker)
 
     def _lose(self, worker: _Worker, shard: int) -> None:
@@ -282,20 +328,29 @@ def simulate(
     lease: float = 15.0,
     per_second: float = 10.0,
     seed: int = 1,
+    organizations: int = 1000,
 ) -> list[Result]:
     """Play the scenarios, one after the other, and return what each shows."""
-    made = Simulation(people=people, workers=workers, shards=shards, lease=lease, per_second=per_second, seed=seed)
+    made = Simulation(
+        people=people,
+        workers=workers,
+        shards=shards,
+        lease=lease,
+        per_second=per_second,
+        seed=seed,
+        organizations=organizations,
+    )
     results: list[Result] = []
     patience = 600.0 + 4 * people / workers / per_second
 
     def note(scenario: str, whole: float | None, before: Seen) -> None:
         made.run_until(made.now + 3 * lease)
         seen = made.seen
-        quiet = [seen.storage[second] for second in range(int(made.now - 2 * lease), int(made.now))]
+        quiet = [seen.load["storage"][second] for second in range(int(made.now - 2 * lease), int(made.now))]
         results.append(
             Result(
                 scenario,
-                max(seen.storage.values(), default=0),
+                Load(**{name: max(counts.values(), default=0) for name, counts in seen.load.items()}),
                 sum(quiet) / max(len(quiet), 1),
                 max(seen.connects.values(), default=0),
                 whole,
@@ -308,6 +363,7 @@ def simulate(
     for worker in made.workers:
         made.start(worker, 60.0)
     note("all workers start within a minute", made.until_whole(patience), Seen())
+    made.start_load = made.take_over
     dead = made.workers[: max(workers // 10, 1)]
     for worker in dead:
         made.kill(worker)
@@ -319,35 +375,76 @@ def simulate(
     made.storage_away_until = made.now + 60.0
     made.run_until(made.now + 60.0)
     note("the storage is away for a minute", made.until_whole(patience), Seen())
-    made.close_sockets()
-    note("the cloud closes all sockets", made.until_whole(patience), Seen())
+    for why, more in (
+        ("the cloud closes all sockets", Load()),
+        ("the same, and all devices are to be refreshed", start_load.RENEWED_DEVICE),
+        ("the same, and all tokens are refused", start_load.RENEWED_TOKEN),
+    ):
+        made.close_sockets(more)
+        note(why, made.until_whole(patience), Seen())
     return results
 
 
-def table(results: list[Result]) -> str:
-    """Return a table for people."""
-    lines = [
-        "| what happens | all are listened for after | storage trips/s, peak | the same, quiet | connects/s, peak "
-        "| shards moved | connected shards given at once by one worker, most |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+def bounds(*, people: int, workers: int, shards: int, lease: float, per_second: float) -> Load:
+    """Return what no second of a scenario may exceed, whatever happens: the starts are spread.
+
+    For each service, the most that one start asks, times the starts that all workers may make in a second. For the
+    storage there is more: each worker polls, looks and renews, watches sign-ins, and lists the users when it starts.
+    """
+    starts = int(workers * (per_second + 1))
+    costs = [
+        start_load.FIRST_START + start_load.RENEWED_TOKEN + start_load.FIRST_EVENT,
+        start_load.TAKE_OVER + start_load.FIRST_EVENT,
+        start_load.RECONNECT + start_load.RENEWED_DEVICE,
+        start_load.RECONNECT + start_load.RENEWED_TOKEN,
     ]
+    most = Load(**{name: starts * max(getattr(cost, name) for cost in costs) for name in asdict(Load())})
+    watching = people / start_load.WATCHED_TOGETHER / start_load.WATCHED_EVERY + 2 * workers
+    listing = (workers / 60 + 3 * (workers / 60) ** 0.5 + 2) * (people // 1000 + 1)  # of those that begin in one second
+    deciding = workers * 20 + shards * 4
+    return most + start_load.times(start_load.CATALOG, starts) + Load(storage=int(watching + listing + deciding))
+
+
+def table(results: list[Result], most: Load) -> str:
+    """Return a table for people, with the bounds as its last line."""
+    lines = [
+        "| what happens | all are listened for after | connects/s | storage trips/s | the same, quiet | token/s "
+        "| U2C/s | WDM/s | people/s | KMS/s | shards moved | connected shards given at once by one worker, most |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+
+    def cells(load: Load) -> str:
+        return " | ".join(f"{each:,}" for each in (load.token, load.u2c, load.wdm, load.people, load.kms))
+
     for each in results:
         after = "never" if each.whole_after is None else f"{each.whole_after:.0f} s"
         lines.append(
-            f"| {each.scenario} | {after} | {each.storage_peak:,} | {each.storage_quiet:,.0f} | "
-            f"{each.connects_peak:,} | {each.moved:,} | {each.given_at_once} |"
+            f"| {each.scenario} | {after} | {each.connects_peak:,} | {each.peak.storage:,} | "
+            f"{each.storage_quiet:,.0f} | {cells(each.peak)} | {each.moved:,} | {each.given_at_once} |"
         )
+    lines.append(f"| **bound** | | | {most.storage:,} | | {cells(most)} | | |")
     return "\n".join(lines)
 
 
+def exceeded(results: list[Result], most: Load) -> list[str]:
+    """Return which service saw more than its bound, and when."""
+    return [
+        f"{each.scenario}: {name} {count:,} of {getattr(most, name):,}"
+        for each in results
+        for name, count in asdict(each.peak).items()
+        if count > getattr(most, name)
+    ]
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Simulate what the command line asks for; 1 when somebody was not listened for in the end."""
+    """Simulate what is asked for; 1 when a user was not listened for in the end, or a bound is exceeded."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulate_fleet")
     parser.add_argument("--people", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=500)
     parser.add_argument("--shards", type=int, default=1024)
     parser.add_argument("--lease", type=float, default=15.0)
     parser.add_argument("--per-second", type=float, default=10.0, help="connects of one worker")
+    parser.add_argument("--organizations", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="put the table into docs/sizing.md")
     options = parser.parse_args(arguments)
@@ -358,13 +455,21 @@ def main(arguments: list[str] | None = None) -> int:
         lease=options.lease,
         per_second=options.per_second,
         seed=options.seed,
+        organizations=options.organizations,
     )
-    made = table(results)
-    print(made)
+    most = bounds(
+        people=options.people,
+        workers=options.workers,
+        shards=options.shards,
+        lease=options.lease,
+        per_second=options.per_second,
+    )
+    made, too_many = table(results, most), exceeded(results, most)
+    print(made, *too_many, sep="\n")
     if options.write:
         before, _, rest = PAGE.read_text().partition(BEGIN)
         PAGE.write_text(f"{before}{BEGIN}\n{made}\n{END}{rest.partition(END)[2]}")
-    return int(any(each.whole_after is None for each in results))
+    return int(bool(too_many) or any(each.whole_after is None for each in results))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Checkpoint:
         self._failed: dict[str, None] = {}  # handed out, and left unhandled
         self._writing = asyncio.Lock()
         self._closed = False
+        self._unstored = False  # something has changed that the storage does not tell
         self._watermark = ""
         self.floor: str = ""  # when listening first began: nothing older is delivered
 
@@ -170,12 +171,14 @@ class Checkpoint:
 
     def mark_received(self, activity_id: str, published: str) -> None:
         """Hold the watermark at `published` until this activity is handled."""
+        self._unstored = True
         self._received[activity_id] = published or self._watermark  # without a time: the latest that is known
 
     def mark_failed(self, activity_id: str) -> None:
         """Note that an activity was not handled and has to come again; beyond 256 of them the oldest is given up."""
         if activity_id not in self._in_hand:
             return  # never delivered
+        self._unstored = True
         self._failed[activity_id] = None
         if len(self._failed) > _MOST_FAILED:
             _logger.error("an event that no handler could handle is given up; %d others wait", _MOST_FAILED)
@@ -183,6 +186,7 @@ class Checkpoint:
 
     async def mark_delivered(self, activity_id: str, published: str) -> None:
         """Note, and store, that an activity is given to its handler."""
+        self._unstored = True
         self._in_hand[activity_id] = published or self._watermark
         if self.durable:
             await self._write(activity_id, published)
@@ -193,6 +197,7 @@ class Checkpoint:
 
     def mark_handled(self, activity_id: str, published: str) -> None:
         """Note that an activity was handled, or that no subscription wanted it."""
+        self._unstored = True
         self._in_hand.pop(activity_id, None)
         self._received.pop(activity_id, None)
         self._failed.pop(activity_id, None)
@@ -208,8 +213,8 @@ class Checkpoint:
                 await self._put_slot(self._next - 1, *self._latest)
 
     async def flush(self) -> None:
-        """Write the present state, at the end of a connection."""
-        if not self.durable and not self._watermark:
+        """Write the present state, at the end of a connection; nothing where the storage has it already."""
+        if not (self._unstored if self.durable else self._watermark):
             return
         recent = list(self._handled)[-1 if self.durable else -self._window :]
         for activity_id in recent:
@@ -233,7 +238,13 @@ class Checkpoint:
         slot = {"n": number, "id": activity_id, "at": published, "hand": dict(self._in_hand), "from": first}
         if self._by:
             slot |= {"by": self._by, "first": self._first}
-        await self._put(f"slot-{number % self._window}", slot, number)
+        unstored, self._unstored = self._unstored, False  # what changes while it is written is not in it
+        try:
+            await self._put(f"slot-{number % self._window}", slot, number)
+        except BaseException:
+            self._unstored = unstored
+            raise
+        self._unstored = self._unstored or self._watermark > published
 
     async def _put(self, name: str, value: dict[str, Any], number: int | None) -> None:
         if self._owner is None or self._closed:

@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from webex.realtime.wire import EventFrame
 
 _logger = logging.getLogger("webex.realtime")
-
 T = TypeVar("T")
 
 _MOST_ROOM_KEYS: Final = 1_000
@@ -119,6 +118,7 @@ class UserConnection:
         self._reader: asyncio.Task[None] | None = None  # the reader of the present socket
         self._switching: asyncio.Task[None] | None = None
         self._tasks = Tasks()
+        self._offered = ""  # the token that the socket was opened with
         self._fault: str | None = None  # why the next connection has to catch up
         self._lock = asyncio.Lock()
 
@@ -230,13 +230,20 @@ class UserConnection:
     # The connection
 
     async def _run(self) -> None:
-        brief, clock = BriefConnections(), asyncio.get_running_loop().time
+        brief, clock, verdict = BriefConnections(), asyncio.get_running_loop().time, CloseAction.RECONNECT
         self._pauses = ReconnectPauses(self.options.first_pause)
         while True:
             error: BaseException | None = None
-            verdict, code, reason = CloseAction.RECONNECT, None, ""
             await self.manager.turn_to_connect(self.options.connects_per_second)
-            began, retry_after = clock(), None
+            try:
+                await self._recover(verdict)  # in its turn, too: the cloud may have closed the sockets of all users
+            except _FATAL as fatal:
+                self.end(fatal)
+                return
+            except WebexError as failure:
+                _logger.info("recovering failed: %s", type(failure).__name__)
+            verdict, code, reason, retry_after = CloseAction.RECONNECT, None, "", None
+            began = clock()
             try:
                 await self._connect_and_serve()
             except Closed as closed:
@@ -271,18 +278,11 @@ class UserConnection:
             wait = max(retry_after or 0.0, 0.0 if lived > pause and self._up is not None and self._up.done() else pause)
             verdict = brief.judge(verdict, lived, closed=code is not None)
             self._tell(Disconnected(self.dispatcher.user, code, reason, verdict.value, wait, self._owner[2]))
-            try:
-                await self._recover(verdict)
-            except _FATAL as fatal:
-                self.end(fatal)
-                return
-            except WebexError as failure:
-                _logger.info("recovering failed: %s", type(failure).__name__)
             await asyncio.sleep(wait)
 
     async def _recover(self, verdict: CloseAction) -> None:
         if verdict is CloseAction.REFRESH_TOKEN:
-            if await self.tokens.replace(await self.tokens.access_token()) is None:
+            if await self.tokens.replace(self._offered) is None:
                 raise RealtimeError("Mercury refuses the token, and there is no other.", code=4401)
         elif verdict is CloseAction.REFRESH_DEVICE:
             before = self.devices.current
@@ -329,7 +329,8 @@ class UserConnection:
     async def _open(self, socket: MercurySocket, device: Device) -> None:
         url = device.socket_url
         check_socket_host(url, self.manager.config, self.manager.pipeline.hosts)
-        await socket.open(url, await self.tokens.access_token(), multiple=self._multiple)
+        self._offered = await self.tokens.access_token()
+        await socket.open(url, self._offered, multiple=self._multiple)
 
     async def _serve(self) -> None:
         while True:
@@ -466,12 +467,11 @@ class UserConnection:
             return
         pauses, clock = self._pauses, asyncio.get_running_loop().time
         wait = 0.0 if pauses.is_proven(clock()) else pauses.ended(clock())
-        await self.manager.turn_to_connect(self.options.connects_per_second)
         while True:
-            if wait:
-                await asyncio.sleep(wait)
-                if self._reader is None or self._reader.done():
-                    return  # the old one is gone: the ordinary way connects anew
+            await asyncio.sleep(wait)
+            if self._reader is None or self._reader.done():
+                return  # the old one is gone: the ordinary way connects anew
+            await self.manager.turn_to_connect(self.options.connects_per_second)
             socket = self._new_socket()
             try:
                 await self._open(socket, device)
