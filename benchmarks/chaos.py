@@ -153,8 +153,10 @@ class Chaos:
         self._cloud.kms.reset()
 
 
-async def run(cloud: Cloud, *, seed: int = 1, seconds: float = 20.0, users: int = 50, patience: float = 90.0) -> Report:
-    """Let people talk for so long, then wait until everybody has heard everything."""
+async def run(
+    cloud: Cloud, *, seed: int = 1, seconds: float = 20.0, users: int = 50, posts: int = 0, patience: float = 90.0
+) -> Report:
+    """Let people talk for so long, and until there are so many posts; wait until everybody has heard everything."""
     report = Report(seed, seconds, users)
     dice = random.Random(seed)
     people = []
@@ -167,8 +169,13 @@ async def run(cloud: Cloud, *, seed: int = 1, seconds: float = 20.0, users: int 
     chaos = Chaos(cloud, people, seed)
     chaos.begin()
     end = time.monotonic() + seconds
-    talking = [asyncio.create_task(_talk(rooms, random.Random(seed * 100 + each), end)) for each in range(4)]
-    while time.monotonic() < end:
+
+    def goes_on() -> bool:
+        left = end - time.monotonic()
+        return left > 0 or (left > -patience and len(cloud.state.messages) < posts)
+
+    talking = [asyncio.create_task(_talk(rooms, random.Random(seed * 100 + each), goes_on)) for each in range(4)]
+    while goes_on():
         await asyncio.sleep(0.25)
         chaos.strike()
     await asyncio.gather(*talking)
@@ -205,10 +212,12 @@ async def _rooms(people: list[Person], dice: random.Random) -> list[tuple[str, l
     return rooms
 
 
-async def _talk(rooms: list[tuple[str, list[Person]]], dice: random.Random, end: float) -> None:
+async def _talk(
+    rooms: list[tuple[str, list[Person]]], dice: random.Random, goes_on: Callable[[], bool]
+) -> None:
     number = 0
     said: list[tuple[str, str, Person]] = []
-    while time.monotonic() < end:
+    while goes_on():
         room, members = dice.choice(rooms)
         writer = dice.choice(members)
         number += 1

@@ -269,30 +269,31 @@ class Waits(Hooks):
 def test_threads_share_a_limit(webex_cloud: Cloud) -> None:
     waits = Waits()
     with Webex(
-        webex_cloud.token_for("alice"), emulator_url=webex_cloud.url, calls_per_second=20, hooks=[waits]
+        webex_cloud.token_for("alice"), emulator_url=webex_cloud.url, calls_per_second=2, hooks=[waits]
     ) as client:
         began = time.monotonic()
         threads = [
-            threading.Thread(target=lambda: [client.rooms.list(limit=1).to_list() for _ in range(5)]) for _ in range(6)
+            threading.Thread(target=lambda: [client.rooms.list(limit=1).to_list() for _ in range(2)]) for _ in range(3)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         took = time.monotonic() - began
-    assert sum(each.path == "/v1/rooms" for each in webex_cloud.requests) == 30
-    assert took >= 0.5  # ten more than the 20 of the first moment; a slow machine only takes longer
+    assert sum(each.path == "/v1/rooms" for each in webex_cloud.requests) == 6
+    assert took >= 2.0  # four more than the two of the first moment; a slow machine only takes longer
     assert {each.by for each in waits.seen} == {"client"}
 
 
 def test_batch_calls_of_a_view_wait_for_interactive_ones(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with AsyncWebex(
-            webex_cloud.token_for("alice"), emulator_url=webex_cloud.url, user_calls_per_second=10
+            webex_cloud.token_for("alice"), emulator_url=webex_cloud.url, user_calls_per_second=4
         ) as client:
             batch = client.with_options(priority="batch")
-            for _ in range(10):
+            for _ in range(4):
                 await client.people.me()
+            # Twice as many as a machine that stands still lets through at once: some wait in any case.
             work = [asyncio.create_task(batch.rooms.list(limit=1).to_list()) for _ in range(8)]
             await asyncio.sleep(0)
             await client.request("GET", "/teams", priority="interactive")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -307,14 +308,17 @@ def test_a_forked_child_can_use_the_client(server: Server, capfd: pytest.Capture
 
 
 def test_a_cancelled_call_leaves_the_client_usable(server: Server) -> None:
+    cancelled = threading.Event()
+
     def slow(handler: Any) -> None:
-        time.sleep(0.5)
+        cancelled.wait(60)
 
     async def main() -> int:
         async with AsyncWebex("t", emulator_url=server.url) as client:
             server.answers = [slow]
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(client.request("GET", "/rooms"), 0.1)
+            cancelled.set()
             return (await client.request("GET", "/rooms")).status
 
     assert asyncio.run(main()) == 200

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -108,14 +110,26 @@ def test_refresh_timers_do_not_accumulate_and_end_with_listening(webex_cloud: Cl
     run(main())
 
 
-def test_no_device_is_registered_after_stopping(webex_cloud: Cloud, due: Due) -> None:
+def test_no_device_is_registered_after_stopping(
+    webex_cloud: Cloud, due: Due, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped, answered = threading.Event(), threading.Event()
+
+    async def until_stopped(scope: Any, seconds: float) -> None:
+        await asyncio.to_thread(stopped.wait, 60)
+        answered.set()
+
+    monkeypatch.setattr("webex.emulator.app._sleep", until_stopped)
+
     async def main() -> None:
         async with client_of(webex_cloud, "bob") as bob:
             async with bob.messages.listen(**QUICK):
-                slow = webex_cloud.faults.add(f"{WDM}/*", method="PUT", status=404, latency=0.2)
+                slow = webex_cloud.faults.add(f"{WDM}/*", method="PUT", status=404, latency=1)
                 due.fire(IN_TIME)
                 await until(lambda: slow.hits)  # the cloud is about to say that it forgot the device
-            await asyncio.sleep(0.3)
+            stopped.set()
+            await until(answered.is_set)
+            await asyncio.sleep(0.1)  # for what must not come
             assert registrations(webex_cloud) == 1
             assert due.alive(IN_TIME) == due.alive(AGAIN) == []
             assert webex_cloud.mercury.connections("bob") == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,11 +121,22 @@ def test_unwanted_events_do_not_hide_queued_ones(webex_cloud: Cloud, monkeypatch
 # Coming twice
 
 
-def test_a_repeated_frame_awaiting_a_key_is_acknowledged_when_handled(webex_cloud: Cloud, tmp_path: Path) -> None:
+def test_a_repeated_frame_awaiting_a_key_is_acknowledged_when_handled(
+    webex_cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(webex_cloud.mercury, "push_later", lambda delay, *answer: held.append(answer))
+
+    def answer() -> None:
+        with webex_cloud.lock:
+            webex_cloud.kms.set_faults(delay=0)
+            for person_id, data in held:
+                webex_cloud.mercury.push([person_id], data, keep=False)
+
     async def main() -> None:
         async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)
-            webex_cloud.kms.set_faults(delay=0.3)
+            webex_cloud.kms.set_faults(delay=1)  # until `answer` is called
             async with client_of(webex_cloud, "bob", storage=SQLiteStorage(tmp_path / "s.db")) as bob:
                 async with bob.messages.listen(**QUICK) as events:
                     lanes = events._connection.dispatcher._room_queues
@@ -133,9 +145,9 @@ def test_a_repeated_frame_awaiting_a_key_is_acknowledged_when_handled(webex_clou
                     webex_cloud.mercury.drop("bob")
                     await until(lambda: sum(map(len, lanes.values())) == 2)
                     await say(alice, room, "two")
+                    answer()
                     assert texts(await take(events)) == ["one"]
                     await until(lambda: events._queue)  # "two" came: the repetition was taken before it
-            webex_cloud.kms.set_faults(delay=0)
             async with client_of(webex_cloud, "bob", storage=SQLiteStorage(tmp_path / "s.db")) as bob:
                 async with bob.messages.listen(**QUICK) as events:
                     assert texts(await take(events, 2)) == ["one again", "two"]

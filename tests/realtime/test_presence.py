@@ -121,6 +121,7 @@ def test_a_renewal_announces_nothing_that_is_known(webex_cloud: Cloud) -> None:
     async def main() -> None:
         async with client_of(webex_cloud) as alice, alice.listen("presence") as others:
             webex_cloud.set_presence("bob", "active", 600)
+            webex_cloud.clock.freeze()  # no renewal comes too late
             async with alice.presence.subscribe([BOB], seconds=1.0):
                 await until(lambda: len(asked(webex_cloud)) == 3)
                 webex_cloud.set_presence("bob", "meeting")

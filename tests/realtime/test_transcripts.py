@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,14 @@ from tests.realtime.helpers import run
 from tests.support.quiet import QUIET
 from webex.emulator.accounts import ALICE_TOKEN
 from webex.emulator.cloud import Cloud
-from webex.realtime import user_connection
-from webex.realtime.mercury import socket
+from webex.realtime.mercury import pauses, socket
 from webex.realtime.mercury.socket import Closed, MercurySocket
-from webex.realtime.mercury.timers import TimerWheel
+from webex.realtime.mercury.timers import Timer, TimerWheel
 from webex.realtime.options import ConnectionOptions
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "mercury-socket.json").read_text())
 TRANSCRIPTS = VECTORS["transcripts"]
+PONG_TIMEOUT = 60.0
 
 
 class Notes:
@@ -57,6 +57,7 @@ class Player:
         self.heard: list[dict[str, Any]] = []
         self.names: dict[str, str] = {}  # the recorded id of a ping → the real one
         self.pings: asyncio.Queue[str] = asyncio.Queue()
+        self.over = asyncio.Event()  # all lines were said
         self.ended: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
 
     async def serve(self, connection: ServerConnection) -> None:
@@ -85,6 +86,10 @@ class Player:
                 if "id" in frame:
                     frame = {**frame, "id": self.names.get(frame["id"], frame["id"])}
                 await connection.send(json.dumps(frame) if frame else line["raw"])
+        self.over.set()
+
+    def count(self, kind: str) -> int:
+        return sum(line.get("frame", {}).get("type") == kind for line in self.lines)
 
 
 @asynccontextmanager
@@ -96,14 +101,36 @@ async def playing(name: str) -> AsyncIterator[tuple[Player, str]]:
         yield player, f"ws://127.0.0.1:{port}/v1/apps/wx2/registrations/DEV/messages"
 
 
+class Wheel(TimerWheel):
+    """Pongs are waited for until the test says that their time is over."""
+
+    def __init__(self) -> None:
+        super().__init__(0.05)
+        self.pongs: list[Timer] = []
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        timer = super().after(seconds, call)
+        if seconds == PONG_TIMEOUT:
+            self.pongs.append(timer)
+        return timer
+
+    def time_out(self) -> None:
+        (call,) = [timer.call for timer in self.pongs if timer.call is not None]
+        call()
+
+
 async def played(name: str) -> tuple[Player, Notes, Closed]:
     """Let ours talk with the recorded server, until it has closed."""
-    notes, wheel = Notes(), TimerWheel(0.05)
+    notes, wheel = Notes(), Wheel()
     async with playing(name) as (player, url):
-        ours = MercurySocket(notes, wheel, ping_interval=0.2, pong_timeout=1.5)
+        ours = MercurySocket(notes, wheel, ping_interval=0.2, pong_timeout=PONG_TIMEOUT)
         await ours.open(url, "VECTOR-ACCESS-TOKEN")
+        running = asyncio.ensure_future(ours.run())
+        if player.count("pong") < player.count("ping"):
+            await player.over.wait()
+            wheel.time_out()
         with pytest.raises(Closed) as closed:
-            await ours.run()
+            await running
         await player.ended
     wheel.close()
     return player, notes, closed.value
@@ -183,7 +210,7 @@ def test_timing_constants_equal_those_of_the_js_sdk() -> None:
         "pingInterval": socket.PING_INTERVAL * 1000,
         "pongTimeout": socket.PONG_TIMEOUT * 1000,
         "backoffTimeReset": ConnectionOptions().first_pause * 1000,
-        "backoffTimeMax": user_connection._LONGEST_PAUSE * 1000,
+        "backoffTimeMax": pauses.LONGEST_PAUSE * 1000,
         "forceCloseDelay": 2000,
     }
 

@@ -113,11 +113,13 @@ def test_a_connection_that_is_lost_within_the_block_hides_nothing(
     webex_cloud: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
-        async with client_of(webex_cloud, timeout=0.5) as alice:
+        async with client_of(webex_cloud) as alice:
             room = await shared_room(alice)
             with pytest.raises(ZeroDivisionError):
                 async with alice.conversations.typing(room):
-                    (connection,) = alice._app.realtime.manager().listeners()
+                    manager = alice._app.realtime.manager()
+                    (connection,) = manager.listeners()
+                    manager.config = manager.config.replace(timeout=0.5)  # only of what cannot succeed
                     webex_cloud.mercury.set_faults(refuse_upgrade=503)
                     webex_cloud.mercury.drop("alice", code=4400)
                     await until(lambda: not connection.is_running)
