@@ -17,6 +17,7 @@ import random
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -212,9 +213,7 @@ async def _rooms(people: list[Person], dice: random.Random) -> list[tuple[str, l
     return rooms
 
 
-async def _talk(
-    rooms: list[tuple[str, list[Person]]], dice: random.Random, goes_on: Callable[[], bool]
-) -> None:
+async def _talk(rooms: list[tuple[str, list[Person]]], dice: random.Random, goes_on: Callable[[], bool]) -> None:
     number = 0
     said: list[tuple[str, str, Person]] = []
     while goes_on():

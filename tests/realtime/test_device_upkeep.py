@@ -110,9 +110,7 @@ def test_refresh_timers_do_not_accumulate_and_end_with_listening(webex_cloud: Cl
     run(main())
 
 
-def test_no_device_is_registered_after_stopping(
-    webex_cloud: Cloud, due: Due, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_device_is_registered_after_stopping(webex_cloud: Cloud, due: Due, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped, answered = threading.Event(), threading.Event()
 
     async def until_stopped(scope: Any, seconds: float) -> None:
