@@ -119,7 +119,7 @@ class Ended(NamedTuple):
     output: str
 
 
-def run_in_process(job: dict[str, Any], folder: Path, variables: dict[str, str], *, seconds: float = 60) -> Ended:
+def run_in_process(job: dict[str, Any], folder: Path, variables: dict[str, str], *, seconds: float = 240) -> Ended:
     """Run a job in a process of its own."""
     context: Any = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
     if hasattr(os, "fork"):
