@@ -32,6 +32,7 @@ MOST_BYTES: Final = 1024 * 1024  # of one value
 _PREFIX: Final = "app/"
 _NO_USER: Final = "-"  # the owner of what belongs to no user
 _MOST_TRIES: Final = 100
+_PAGE: Final = 500  # values that are read at a time
 
 Change = Callable[[Any], Any]
 
@@ -135,6 +136,29 @@ class AsyncAppStorage(Unpicklable):
         async for full in self._access.keys(_name(namespace), prefix):
             yield split_path(full)[-1]
 
+    @property
+    def can_list(self) -> bool:
+        """Whether keys can be listed, by one worker at a time."""
+        has = self._access.capabilities
+        return has.lease and has.compare_and_swap and has.scan
+
+    async def of_every_user(self, namespace: str, *, prefix: str = "") -> AsyncIterator[tuple[str, str, Any]]:
+        """Yield (user, key, value) of all that `for_user(user)` keeps, in any order, of keys that begin with `prefix`.
+
+        `StorageError` when the storage can't list it.
+        """
+        name, page = _name(namespace), list[str]()
+        async for full in self._access.keys(name, path(self._client, "")):
+            _, owner, key = split_path(full)
+            if owner not in (_NO_USER, self._owner) and key.startswith(prefix):
+                page.append(full)
+            if len(page) == _PAGE:
+                for each, value in (await self._access.get_many(name, page)).items():
+                    yield *_user_and_key(each), value
+                page.clear()
+        for each, value in (await self._access.get_many(name, page)).items():
+            yield *_user_and_key(each), value
+
     @asynccontextmanager
     async def _leased(self, namespace: str, name: str, ttl: float) -> AsyncIterator[bool]:
         lease = await self._access.try_lease(_name(namespace), self._key(name), ttl)
@@ -233,6 +257,10 @@ class AppStorage(Unpicklable):
         """Yield the keys, in any order; `StorageError` when the storage can't list them."""
         return drive_iter(self._storage.keys(namespace))
 
+    def of_every_user(self, namespace: str, *, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
+        """Yield (user, key, value) of all that `for_user(user)` keeps; see `AsyncAppStorage.of_every_user`."""
+        return drive_iter(self._storage.of_every_user(namespace, prefix=prefix))
+
     def __repr__(self) -> str:
         return repr(self._storage).replace("Async", "", 1)
 
@@ -246,6 +274,11 @@ def _name(namespace: str) -> str:
     if not namespace:
         raise ConfigurationError("The namespace of an app's state has a name.")
     return f"{_PREFIX}{namespace.removeprefix(_PREFIX)}"
+
+
+def _user_and_key(full: str) -> tuple[str, str]:
+    _, user, key = split_path(full)
+    return user, key
 
 
 def _checked(value: Any) -> Any:

@@ -296,6 +296,7 @@ class Bot(Router):
             raise ConfigurationError(f"The bot {self.key!r} is of another integration, or has a storage of its own.")
         self.warn_of_settings()
         self._derived = await self.client.get_user_token()  # no call, so that a bot that fails stops no one else
+        self._consumer.end_overdue_dialogs_until_stopped()
 
     async def take(self, event: Event[Any]) -> None:
         """Handle an event that a fleet received for the bot, and acknowledge it; a fleet calls it."""
@@ -327,7 +328,16 @@ class Bot(Router):
             if outcome == "retry":
                 event.nack(after)
 
+        hooks.alongside.append(self._consumer.time_outs.run)
         return hooks
+
+    async def end_overdue_dialogs(self) -> int:
+        """End the dialogs whose time ran out now, by their `on_timeout`; return how many.
+
+        A bot that listens, consumes, has webhooks or is in a fleet does it every minute. Call it at times where the bot
+        only has `handle`, or webhooks with `mode="inline"`. Several workers may do it at once: each dialog ends once.
+        """
+        return await self._consumer.time_outs.end_overdue()
 
     async def signed_in(self, signed_in: SignedIn, request: Any = None) -> WebResponse | None:
         """Go on with what a person asked for before they signed in: `on_success` of the sign-in, with `resume=True`.

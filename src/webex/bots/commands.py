@@ -192,7 +192,7 @@ def parameters_of(function: Callable[..., Any], *, given: int = 1) -> tuple[Para
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         raise ConfigurationError(f"{place}: a handler is a function that takes the context.") from None
-    hints = _hints(function, place)
+    hints = hints_of(function, place)
     found = list(signature.parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if len([each for each in found if each.kind in positional]) < given:
@@ -214,7 +214,8 @@ def _parameter(parameter: inspect.Parameter, hints: dict[str, Any], place: str) 
     )
 
 
-def _hints(function: Callable[..., Any], place: str) -> dict[str, Any]:
+def hints_of(function: Callable[..., Any], place: str) -> dict[str, Any]:
+    """Return the annotations of a handler; `ConfigurationError`, with its place, for one that can't be read."""
     try:
         return typing.get_type_hints(inspect.unwrap(function), include_extras=True)
     except NameError as error:

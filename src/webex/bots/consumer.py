@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from webex.bots.happening import from_event
 from webex.bots.leader import leading
 from webex.bots.room_queues import RoomQueues
+from webex.bots.time_outs import TimeOuts
 from webex.errors import ConfigurationError
 from webex.runtime.signals import handled_by_loop
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from webex.bots.dispatch import Handled, Outcome
     from webex.bots.happening import Door, Happening
     from webex.realtime.event import Event
+
+T = TypeVar("T")
 
 _logger = logging.getLogger("webex.bots")
 
@@ -33,6 +36,8 @@ class Consumer:
         self._starting: asyncio.Timeout | None = None
         self.queues: RoomQueues = RoomQueues(most, per_room)
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.time_outs: TimeOuts = TimeOuts(bot, self)
+        self._looking: asyncio.Task[None] | None = None
 
     def run(self) -> None:
         """Listen until the process is asked to end (SIGINT, SIGTERM), then close the bot."""
@@ -64,7 +69,8 @@ class Consumer:
             while not self._stopping.is_set():
                 async with leading(bot.storage, f"{bot.key}:socket", self._stopping, bot.lease) as lost:
                     if not self._stopping.is_set():
-                        await self._receive(lost, options)
+                        async with self._ending_overdue_dialogs():
+                            await self._receive(lost, options)
 
     async def _receive(self, lost: asyncio.Event, options: dict[str, Any]) -> None:
         bot = self._bot
@@ -86,13 +92,30 @@ class Consumer:
         """Take the events of another consumer until it ends, or `stop`."""
         with self._receiving():
             await self._bot.ready()
-            await self.take_all(events, "handle", self._stopping, max_in_hand=max_in_hand)
+            async with self._ending_overdue_dialogs():
+                await self.take_all(events, "handle", self._stopping, max_in_hand=max_in_hand)
             await self.drain(self._bot.grace)
 
     async def stop(self, grace: float) -> None:
         """Take no more events, and finish those in hand."""
         self._stop_receiving()
+        looking, self._looking = self._looking, None
+        await _ended(looking)
         await self.drain(grace)
+
+    def end_overdue_dialogs_until_stopped(self) -> None:
+        """Look for dialogs whose time ran out from now on, until `stop`: for a fleet."""
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(self.time_outs.run())
+
+    @contextlib.asynccontextmanager
+    async def _ending_overdue_dialogs(self) -> AsyncIterator[None]:
+        """Look for dialogs whose time ran out, beside the body."""
+        looking = asyncio.ensure_future(self.time_outs.run())
+        try:
+            yield
+        finally:
+            await _ended(looking)
 
     def _stop_receiving(self) -> None:
         self._stopping.set()
@@ -180,6 +203,10 @@ class Consumer:
         async with self.queues.turn(happening.room_id):
             return await self._handle(happening)
 
+    def begin(self, happening: Happening) -> asyncio.Task[Handled]:
+        """Begin to handle what happened, in its turn; `drain` waits for it."""
+        return self._start(self.handle(happening))
+
     def handle_later(self, happening: Happening) -> None:
         """Handle what happened apart from the caller, until it need not be repeated."""
         self._start(self._until_handled(happening))
@@ -205,11 +232,17 @@ class Consumer:
                 return
             await asyncio.sleep(after)
 
-    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.ensure_future(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _first(*events: asyncio.Event) -> None:

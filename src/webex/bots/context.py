@@ -210,7 +210,8 @@ class Context:
             form = prefilled.form.__qualname__
         sent = await self.reply(what, private=private)
         expires = self.bot.now() + timeout.total_seconds() if timeout is not None else 0.0
-        self.asked = Asked(name, (sent.room_id or self.room_id, sent.parent_id), form, expires)
+        room_type = sent.room_type or self.room_type
+        self.asked = Asked(name, (sent.room_id or self.room_id, sent.parent_id), room_type, form, expires)
 
     async def begin(self, dialog: Dialog) -> None:
         """Begin a dialog here, in place of one that runs; returning it from a handler does the same."""

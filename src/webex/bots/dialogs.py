@@ -12,13 +12,13 @@
             await ctx.reply(f"Welcome, {text}.")
 
 The record is written after a step, before the event is acknowledged: a step that was killed runs again, marked
-`ctx.redelivered`; one that was written is recognized by the key of its event and does not run twice.
+`ctx.redelivered`; one that was written is recognized by the key of its event and does not run twice. A dialog whose
+time ran out is ended by `webex.bots.time_outs`, or by the answer that comes too late, whichever is first.
 """
 
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, dataclass_transform
 
 import msgspec
 
-from webex.bots.commands import Parameter, UsageError, parameters_of, place_of
+from webex.bots.commands import Parameter, UsageError, hints_of, parameters_of, place_of
 from webex.bots.converters import DoesNotFitError, convert, is_rest
 from webex.bots.forms import Form, forms_in
 from webex.bots.middlewares import within_middlewares
@@ -102,6 +102,7 @@ class Asked(msgspec.Struct):
 
     step: str
     place: tuple[str, str | None]  # the room and the thread that the question was sent to
+    room_type: str = ""
     form: str = ""  # the name of the form whose submission is awaited
     expires: float = 0.0
 
@@ -117,6 +118,19 @@ class Record(msgspec.Struct):
     expires: float
     form: str = ""
     done: bool = False
+    person: str = ""  # who is to answer, and where: for the end of a dialog that nobody answers
+    room: str = ""
+    thread: str = ""
+    room_type: str = ""
+    ending: bool = False  # a worker has begun to end it, because its time ran out
+
+
+def read_record(value: Any) -> Record | None:
+    """Return a stored record; None for what can't be read."""
+    try:
+        return msgspec.convert(value, Record)
+    except msgspec.ValidationError:
+        return None
 
 
 class Running:
@@ -146,12 +160,7 @@ class Running:
     async def load(self) -> Record | None:
         """Return the record; None when there is none that can be read."""
         value = self._loaded = await self._storage.get(NAMESPACE, self.key)
-        if value is None:
-            return None
-        try:
-            return msgspec.convert(value, Record)
-        except msgspec.ValidationError:
-            return None
+        return None if value is None else read_record(value)
 
     async def save(self, record: Record, now: float) -> None:
         """Write the record; it is kept for a week beyond its time-out, so that a late answer is told.
@@ -200,8 +209,7 @@ class Dialogs:
     def form_of(self, record: Record) -> type[Form] | None:
         """Return the form that the waiting step takes; None when the dialog has changed."""
         step = getattr(self._known.get(record.kind), record.step, None)
-        hints = typing.get_type_hints(step, include_extras=True) if step is not None else {}
-        forms = [form for name, hint in hints.items() if name != "return" for form in forms_in(hint)]
+        forms = _forms_of(step) if step is not None else []
         return next((form for form in forms if form.__qualname__ == record.form), None)
 
     def asks_for(self, form: str) -> bool:
@@ -209,10 +217,10 @@ class Dialogs:
         for cls in self._known.values():
             for name in dir(cls):
                 step = getattr(cls, name, None) if not name.startswith("_") else None
-                if inspect.isfunction(step):
-                    hints = typing.get_type_hints(step, include_extras=True)
-                    if any(each.__qualname__ == form for hint in hints.values() for each in forms_in(hint)):
-                        return True
+                if not inspect.isfunction(step) or step is getattr(Dialog, name, None):
+                    continue
+                if any(each.__qualname__ == form for each in _forms_of(step)):
+                    return True
         return False
 
     def include(self, other: Dialogs) -> None:
@@ -225,6 +233,16 @@ class Dialogs:
         """Return the routers that a dialog was registered by, the innermost first."""
         return self._routers.get(kind, ())
 
+    def restored(self, record: Record) -> Dialog | None:
+        """Return the dialog of a record; None when the bot has changed since it was written."""
+        cls = self._known.get(record.kind)
+        if cls is None or getattr(cls, record.step, None) is None or cls.__dialog__[0] != record.version:
+            return None
+        try:
+            return msgspec.convert(record.fields, cls)
+        except msgspec.ValidationError:
+            return None
+
     async def begin(self, ctx: Context, dialog: Dialog) -> Any:
         """Run the first step of a dialog."""
         if type(dialog).__name__ not in self._known:
@@ -236,25 +254,13 @@ class Dialogs:
 
     async def answered(self, ctx: Context, record: Record, said: Said, form: Form | None, form_name: str) -> Any:
         """Run the step that waits for what was said or submitted."""
-        cls = self._known.get(record.kind)
-        step = getattr(cls, record.step, None) if cls is not None else None
-        dialog: Dialog | None = None
-        if cls is not None and step is not None and cls.__dialog__[0] == record.version:
-            try:
-                dialog = msgspec.convert(record.fields, cls)
-            except msgspec.ValidationError:
-                dialog = None
-        if cls is None or dialog is None or step is None:
-            on_lost = cls.on_lost if cls is not None else Dialog.on_lost
-            lost = await within_middlewares(ctx, self.routers_of(record.kind), partial(on_lost, ctx))
-            await self._end(ctx, record)
-            return lost
+        dialog = self.restored(record)
+        if dialog is None:
+            return await self._end(ctx, record, self._known.get(record.kind, Dialog).on_lost, ctx.key)
         if record.expires < ctx.bot.now():
-            await self._end(ctx, record)
-            return await within_middlewares(ctx, self.routers_of(record.kind), partial(dialog.on_timeout, ctx))
+            return await self._end(ctx, record, dialog.on_timeout, ctx.key)
         if form is None and said.text.strip().casefold() in _CANCEL:
-            await self._end(ctx, record)
-            return await within_middlewares(ctx, self.routers_of(record.kind), partial(dialog.on_cancel, ctx))
+            return await self._end(ctx, record, dialog.on_cancel, ctx.key)
         bound = getattr(dialog, record.step)
         if form is not None:
             if record.form != form_name:
@@ -296,6 +302,8 @@ class Dialogs:
         if ctx.asked is not None:
             record.step, record.form = ctx.asked.step, ctx.asked.form
             record.expires = ctx.asked.expires or expires
+            record.person, record.room_type = ctx.person.id, ctx.asked.room_type
+            record.room, record.thread = ctx.asked.place[0], ctx.asked.place[1] or ""
             there = ctx.running_at(*ctx.asked.place)
             if there.key != ctx.running.key:  # the answer comes in another room or thread
                 await there.load()
@@ -303,9 +311,23 @@ class Dialogs:
                 record.done = True
         await ctx.running.save(record, ctx.bot.now())
 
-    async def _end(self, ctx: Context, record: Record) -> None:
-        record.done, record.last_key = True, ctx.key
+    async def timed_out(self, ctx: Context, record: Record) -> bool:
+        """End a dialog that nobody answered; False for one of another version of the bot, which is left to that."""
+        dialog = self.restored(record)
+        if dialog is None:
+            return False
+        record.ending = True
         await ctx.running.save(record, ctx.bot.now())
+        await self._end(ctx, record, dialog.on_timeout, record.last_key)
+        return True
+
+    async def _end(self, ctx: Context, record: Record, last_step: Callable[..., Any], key: str) -> None:
+        """Run the last step of a dialog, and then write down that it is over: a kill in between repeats the step."""
+        call = partial(ctx.call, last_step, ctx.facade)
+        await ctx.bot.answer(ctx, await within_middlewares(ctx, self.routers_of(record.kind), call))
+        if await ctx.running.load() == record:  # else another one was begun in its place
+            record.done, record.last_key = True, key
+            await ctx.running.save(record, ctx.bot.now())
 
 
 def step_name(dialog: Dialog | None, step: Callable[..., Any]) -> str:
@@ -320,9 +342,14 @@ def step_name(dialog: Dialog | None, step: Callable[..., Any]) -> str:
 
 def check_form(step: Callable[..., Any], form: type[Form]) -> None:
     """Raise `ConfigurationError` when a step does not take the form that is asked for."""
-    hints = typing.get_type_hints(step, include_extras=True)
-    if not any(form in forms_in(annotation) for name, annotation in hints.items() if name != "return"):
+    if form not in _forms_of(step):
         raise ConfigurationError(f"{place_of(step)} takes no {form.__name__}: def {step.__name__}(self, ctx, form: …).")
+
+
+def _forms_of(step: Callable[..., Any]) -> list[type[Form]]:
+    """Return the forms that a step takes."""
+    hints = hints_of(step, place_of(step))
+    return [form for name, hint in hints.items() if name != "return" for form in forms_in(hint)]
 
 
 async def _arguments(ctx: Context, step: Callable[..., Any], said: Said) -> tuple[Any, ...]:

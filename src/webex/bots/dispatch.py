@@ -28,6 +28,7 @@ from webex.bots.rendering import form_card
 from webex.bots.router import Entry
 from webex.bots.signals import Say
 from webex.bots.state import first_time, replaced_by, time_left
+from webex.bots.time_outs import is_overdue, key_of
 from webex.errors import NotFoundError, PermissionDeniedError
 from webex.ids import person_uuid
 from webex.realtime.event import BOT_DOMAINS, Actor
@@ -114,6 +115,8 @@ class Dispatch:
             return await self._submitted(ctx)
         if happening.resource == "messages" and happening.event == "created":
             return await self._said(ctx)
+        if happening.door == "timer":
+            return await self._timed_out(ctx)
         return await self._event(ctx, quietly=True) or "ignored"
 
     async def _event(self, ctx: Context, *, quietly: bool = False) -> Outcome | None:
@@ -190,6 +193,16 @@ class Dispatch:
                 return "refused"
             await self._bot.answer(ctx, await dialogs.answered(ctx, record, ctx.said, form, form_name))
         return "handled"
+
+    async def _timed_out(self, ctx: Context) -> Outcome:
+        """End the dialog whose time ran out, unless it was answered or ended meanwhile."""
+        dialogs = self._bot.dialogs
+        async with ctx.running.turn():
+            record = await ctx.running.load()
+            if record is None or not is_overdue(record, self._bot.now()) or key_of(record) != ctx.key:
+                return "ignored"
+            ctx.routers = dialogs.routers_of(record.kind)
+            return "handled" if await dialogs.timed_out(ctx, record) else "ignored"
 
     async def _help(self, ctx: Context, name: str) -> Outcome:
         entry = self._bot.handlers.commands.get(name.casefold()) if name else None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from webex.realtime.event import Event
     from webex.webhooks import ReceivedEvent
 
-Door = Literal["socket", "webhook", "fleet", "handle", "test"]
+Door = Literal["socket", "webhook", "fleet", "handle", "timer", "test"]
 
 
 @dataclass(slots=True)

@@ -62,7 +62,11 @@ class FleetBots:
             missing = [name for name in bot.resources if name not in resources]
             if missing:
                 raise ConfigurationError(f"The bot {key!r} needs {', '.join(missing)}: Fleet(…, resources=…).")
-            await bot.join(integration)
+            try:
+                await bot.join(integration)
+            except BaseException:
+                await self.aclose()  # those that joined before it
+                raise
 
     async def aclose(self) -> None:
         """Close them."""

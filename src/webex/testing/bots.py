@@ -204,11 +204,12 @@ class BotTest:
         self.last = Exchange([message for message in self._sent() if message.id not in before])
         return self.last
 
-    def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
-        """Move the clock of the bot and of the cloud."""
+    def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> Exchange:
+        """Move the clock of the bot and of the cloud; return what was said of dialogs whose time ran out."""
         step = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
         self._offset += step
         self.cloud.clock.advance(step)
+        return self.does(self._bot.end_overdue_dialogs())
 
     def say(self, room_id_or_email: str, what: Any) -> Exchange:
         """Let the bot say something unasked for."""

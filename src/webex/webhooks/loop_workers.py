@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
 
 from webex.webhooks.room_queues import RoomQueues
 
@@ -16,10 +17,19 @@ _logger = logging.getLogger("webex.webhooks")
 
 
 class LoopWorkers:
-    """What handles events in one event loop, at most `concurrency` at a time. Plain handlers run in threads."""
+    """What handles events in one event loop, at most `concurrency` at a time. Plain handlers run in threads.
 
-    def __init__(self, core: Core, upkeep: Upkeep, concurrency: int) -> None:
-        self._core, self._upkeep, self._concurrency = core, upkeep, concurrency
+    `alongside` is what runs beside them, from `start` to `stop`.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        upkeep: Upkeep,
+        concurrency: int,
+        alongside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
+    ) -> None:
+        self._core, self._upkeep, self._concurrency, self._alongside = core, upkeep, concurrency, alongside
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._queues: RoomQueues[Job] = RoomQueues()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -32,7 +42,8 @@ class LoopWorkers:
 
     def start(self) -> None:
         """Begin to maintain the inbox."""
-        self._upkeeping = {self.loop.create_task(self._maintain()), self.loop.create_task(self._check())}
+        work = (self._maintain(), self._check(), *(run() for run in self._alongside))
+        self._upkeeping = {self.loop.create_task(each) for each in work}
 
     def submit(self, job: Job) -> bool:
         """Queue an event; False when it is not taken, because they stop."""

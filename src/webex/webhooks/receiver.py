@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -170,6 +170,7 @@ class WebhookReceiver(Registration[C], Unpicklable):
             max_waiting=MAX_WAITING,
         )
         self._heartbeat = Heartbeat(access, self._core.root, self._runtime.clock.time, rhythm(self._lease))
+        self.alongside: list[Callable[[], Coroutine[Any, Any, None]]] = []  # runs from start to stop, on an event loop
         inline = mode == "inline"
         self._lifecycle: LoopLifecycle | ThreadLifecycle = (
             LoopLifecycle(None if inline else self._loop_workers)
@@ -404,7 +405,7 @@ class WebhookReceiver(Registration[C], Unpicklable):
     def _loop_workers(self) -> LoopWorkers:
         from webex.webhooks.loop_workers import LoopWorkers
 
-        return LoopWorkers(self._core, self._upkeep(), self._concurrency)
+        return LoopWorkers(self._core, self._upkeep(), self._concurrency, self.alongside)
 
     def _thread_workers(self) -> ThreadWorkers:
         from webex.webhooks.thread_workers import ThreadWorkers
