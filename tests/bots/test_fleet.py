@@ -20,7 +20,7 @@ from webex.errors import ConfigurationError
 from webex.fleet import Fleet, decode, encode
 from webex.storage import MemoryStorage, SQLiteStorage
 
-QUICK: dict[str, Any] = {"lease": 2.0, "poll": 0.05, "look_for_users": 0.2, "first_pause": 0.05, "shards": 4}
+QUICK: dict[str, Any] = {"lease": 60.0, "poll": 0.05, "look_for_users": 0.2, "first_pause": 0.05, "shards": 4}
 
 
 def saying(token: str, key: str, said: list[str], wait: Callable[[Context], Any] | None = None) -> Bot:

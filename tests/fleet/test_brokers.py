@@ -283,7 +283,7 @@ def test_bot_answers_what_a_fleet_has_published_and_a_killed_one_had_in_hand(
             client_of(webex_cloud) as alice,
         ):
             await integration.bot(BOT_TOKEN).people.me()  # which stores it
-            async with Fleet(integration, publisher=broker.publisher(), shards=4, lease=2.0, poll=0.05) as fleet:
+            async with Fleet(integration, publisher=broker.publisher(), shards=4, lease=60.0, poll=0.05) as fleet:
                 await until(lambda: fleet.users == ["bot"] and not fleet.health.connecting)
                 await alice.messages.create(to_person_email="bot@example.com", text="say 1")
                 await until(lambda: fleet.counts.delivered)  # so that the stream or queue is there
