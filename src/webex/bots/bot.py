@@ -251,32 +251,34 @@ class Bot(Router):
 
     # Receiving
 
-    async def handle(self, what: Happening | Event[Any]) -> Outcome:
+    async def handle(self, what: Happening | Event[Any], *, once: bool = False) -> Outcome:
         """Handle one event that came by a way of your own: a queue, a broker, a function service, a test.
 
         "retry": it failed for a reason that may pass, and is to be handled again; after the third time it is "failed".
         An event of a broker's consumer, or of another subscription, is acknowledged when it was handled, and given back
-        for "retry"; one that another account received is ignored.
+        for "retry"; one that another account received is ignored. With `once` an event that was handled before, here or
+        at another worker with the same storage, is "ignored" for a day: for queues that deliver more than once.
         """
         from webex.bots.happening import Happening
 
         await self.ready()
         if isinstance(what, Happening):
-            return (await self._consumer.handle(what)).outcome
-        return await self._consumer.take(what, "handle")
+            return (await self._consumer.handle(what, once=once)).outcome
+        return await self._consumer.take(what, "handle", once=once)
 
-    async def consume(self, events: AsyncIterator[Event[Any]], *, max_in_hand: int = 100) -> None:
+    async def consume(self, events: AsyncIterator[Event[Any]], *, max_in_hand: int = 100, once: bool = False) -> None:
         """Handle the events of a broker, until there are no more or `stop()`: rooms side by side, each in order.
 
             async with nats_events("nats://127.0.0.1:4222", durable="bot", ack="manual") as events:
                 await bot.consume(events)
 
-        Each is acknowledged when its handler has returned; `max_in_hand` may be unacknowledged. `ConfigurationError`
+        Each is acknowledged when its handler has returned; `max_in_hand` may be unacknowledged. `once` is that of
+        `handle`: the broker delivers again what it was not told of in time. `ConfigurationError`
         for a consumer with `ack="auto"`, which would acknowledge an event when the next one is taken.
         """
         if not getattr(events, "is_manual", True):
             raise ConfigurationError('bot.consume takes a consumer with ack="manual": a kill would lose events.')
-        await self._consumer.consume(events, max_in_hand)
+        await self._consumer.consume(events, max_in_hand, once)
 
     async def listen(self) -> None:
         """Receive events by a socket and handle them, until `stop()`.
@@ -444,6 +446,8 @@ class Bot(Router):
     async def _handle(self, happening: Happening) -> Handled:
         tries = self._tries.pop(happening.key, 0) + 1
         happening.redelivered = happening.redelivered or tries > 1
+        if happening.received_by is None and self.me is not None:
+            happening.received_by = self.me.id
         handled = await self._dispatch.run(happening, self._breaker, tries=tries)
         if handled.outcome == "retry":
             self._tries[happening.key] = tries

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from webex.bots.happening import from_event
 from webex.bots.leader import leading
+from webex.bots.repeats import handle_once
 from webex.bots.room_queues import RoomQueues
 from webex.bots.time_outs import TimeOuts
 from webex.errors import ConfigurationError
@@ -88,12 +89,12 @@ class Consumer:
             finally:
                 bot.health.is_connected = False
 
-    async def consume(self, events: AsyncIterator[Event[Any]], max_in_hand: int) -> None:
+    async def consume(self, events: AsyncIterator[Event[Any]], max_in_hand: int, once: bool) -> None:
         """Take the events of another consumer until it ends, or `stop`."""
         with self._receiving():
             await self._bot.ready()
             async with self._ending_overdue_dialogs():
-                await self.take_all(events, "handle", self._stopping, max_in_hand=max_in_hand)
+                await self.take_all(events, "handle", self._stopping, max_in_hand=max_in_hand, once=once)
             await self.drain(self._bot.grace)
 
     async def stop(self, grace: float) -> None:
@@ -151,6 +152,7 @@ class Consumer:
         door: Door,
         *ends: asyncio.Event,
         max_in_hand: int | None = None,
+        once: bool = False,
     ) -> None:
         """Take events until there are no more, or one of `ends` is set; at most `max_in_hand` at a time."""
         ended, taking = asyncio.ensure_future(_first(*ends)), None
@@ -168,7 +170,7 @@ class Consumer:
                     event = taking.result()
                 except StopAsyncIteration:
                     break
-                task = self._start(self.take(event, door))
+                task = self._start(self.take(event, door, once=once))
                 in_hand.add(task)
                 task.add_done_callback(in_hand.discard)
         finally:
@@ -177,7 +179,7 @@ class Consumer:
                 taking.cancel()
                 await asyncio.gather(taking, return_exceptions=True)
 
-    async def take(self, event: Event[Any], door: Door) -> Outcome:
+    async def take(self, event: Event[Any], door: Door, *, once: bool = False) -> Outcome:
         """Handle an event and acknowledge it; give it back when it is to be handled again."""
         outcome: Outcome = "ignored"
         after = 0.0
@@ -188,7 +190,7 @@ class Consumer:
         else:
             happening = from_event(event, self._bot.client, door)
             try:
-                outcome, after = await self.handle(happening)
+                outcome, after = await self.handle(happening, once=once)
             except Exception:  # a mistake here or in an observer; repeating it would not help
                 outcome = "failed"
                 _logger.exception("%s could not be handled", event.key)
@@ -198,10 +200,12 @@ class Consumer:
             event.ack()
         return outcome
 
-    async def handle(self, happening: Happening) -> Handled:
-        """Handle what happened, in its turn."""
+    async def handle(self, happening: Happening, *, once: bool = False) -> Handled:
+        """Handle what happened, in its turn; with `once`, ignore what was handled before."""
         async with self.queues.turn(happening.room_id):
-            return await self._handle(happening)
+            if not once:
+                return await self._handle(happening)
+            return await handle_once(self._bot.storage, self._bot.key, happening, self._handle)
 
     def begin(self, happening: Happening) -> asyncio.Task[Handled]:
         """Begin to handle what happened, in its turn; `drain` waits for it."""

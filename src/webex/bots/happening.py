@@ -23,8 +23,8 @@ class Happening:
     """One thing that happened in a room that the bot is in.
 
     `resource` and `event` are the public names (`messages`, `created`), `data` is the model of the resource; `key` is
-    what all deliveries of it have in common. `client` is the view of the account that received it, `door` how it was
-    received.
+    what all deliveries of it have in common. `client` is the view of the account that received it, `received_by` its
+    id, `door` how it was received.
     """
 
     resource: str
@@ -39,6 +39,7 @@ class Happening:
     files: list[dict[str, Any]] = field(default_factory=list, repr=False)
     is_whole: bool = True  # False: `data` has ids only, and has to be fetched
     resumed: bool = False  # it is handled again after the person has signed in
+    received_by: str | None = None  # default: the id of the bot
 
     @property
     def author(self) -> str | None:
@@ -79,6 +80,7 @@ def from_event(event: Event[Any], client: AsyncWebex, door: Door = "socket") -> 
         event.redelivered,
         event.files,
         event.decryption_error is None,
+        received_by=event.created_by or None,
     )
 
 
@@ -97,6 +99,7 @@ def from_received(event: ReceivedEvent[Any, AsyncWebex]) -> Happening:
         event.redelivered,
         [],
         has_content or event.resource not in ("messages", "attachmentActions"),
+        received_by=event.created_by,
     )
 
 

@@ -34,14 +34,18 @@ def repeat_key(event: WebhookEvent) -> str | None:
     """Return what the deliveries of one event, and no others, have in common; None where that can't be known."""
     if isinstance(event, ContactCenterEvent):
         return event.key if event.id else None
-    data = plain_data(event)
+    return repeat_key_of(event.resource, event.event, event.key, plain_data(event))
+
+
+def repeat_key_of(resource: str | None, event: str | None, key: str, data: dict[str, Any]) -> str | None:
+    """Return the same for an event with this key and data, in the names of the wire."""
     if data.get("id"):
-        if event.event == "updated" and data.get("updated"):
-            return event.key
-        if event.event in ("created", "deleted"):
+        if event == "updated" and data.get("updated"):
+            return key
+        if event in ("created", "deleted"):
             # A person who comes back into a room has the same membership, with another `created`.
-            return event.key if event.resource != "memberships" else f"{event.key}:{data.get('created')}"
-    return f"{event.key}:{_digest(data)}" if any(data.get(name) for name in _MOMENTS) else None
+            return key if resource != "memberships" else f"{key}:{data.get('created')}"
+    return f"{key}:{_digest(data)}" if any(data.get(name) for name in _MOMENTS) else None
 
 
 def _digest(data: dict[str, Any]) -> str:
