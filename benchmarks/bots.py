@@ -265,6 +265,10 @@ def _ratios(results: Sequence[Result]) -> list[str]:
         if each.failure:
             lines.append(f"- {each.rooms:,} rooms: {each.failure}")
             continue
+        if not (each.rate and each.resident and ours.each):  # its process was gone when it was measured
+            missing = f"{each.lost:,} of {each.messages:,} messages unanswered"
+            lines.append(f"- {each.rooms:,} rooms, {each.bot}: it ended, {missing}.")
+            continue
         rate, cpu = ours.rate / each.rate, each.each / ours.each
         verdict = "the aim of 5 × is reached" if rate >= 5 else "the aim of 5 × is not reached"
         if rate < 5 and ours.emulator_share >= _BUSY:
