@@ -102,3 +102,17 @@ def test_missing_bot_token_error_says_where_to_get_one(monkeypatch: pytest.Monke
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigurationError, match="WEBEX_BOT_TOKEN"):
         _ = Bot().client
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("emulator_url", r"settings=\{'emulator_url': …\}"),
+        ("per_rooms", "'per_room'"),
+        ("ping_intervals", "'ping_interval'"),
+    ],
+)
+def test_option_in_the_wrong_place_is_refused_when_the_bot_is_made(name: str, told: str) -> None:
+    options: dict[str, Any] = {name: 1}
+    with pytest.raises(ConfigurationError, match=told):
+        Bot("token", **options)

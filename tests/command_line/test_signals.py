@@ -88,7 +88,7 @@ def test_reloaded_bot_restores_handlers(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_bot_restores_handlers(webex_cloud: Cloud) -> None:
-    bot = Bot(webex_cloud.token_for("bot"), emulator_url=webex_cloud.url)
+    bot = Bot(webex_cloud.token_for("bot"), settings={"emulator_url": webex_cloud.url})
     terminate_once_handled()
     bot.run()
 

@@ -119,6 +119,8 @@ class Bot(Router):
             raise ConfigurationError(f"threads is {threads!r}; it is 'keep', 'always' or 'never'.")
         if max_concurrent < 1 or per_room < 1:
             raise ConfigurationError("max_concurrent and per_room are at least 1.")
+        if listen:
+            _check_names(listen)
         self.integration: AsyncIntegration | None = integration
         self.key: str = key
         self.bots: bool = bots
@@ -473,3 +475,18 @@ class Bot(Router):
                 "https://developer.webex.com/my-apps; `webex emulator` has one for trying."
             )
         return AsyncWebex(token, storage=self._storage_given, **self._settings)
+
+
+def _check_names(listen: Iterable[str]) -> None:
+    """Refuse at once what is no option of `client.listen`: a setting in the wrong place would be lost."""
+    from webex.config.model import NAMES
+    from webex.config.spelling import did_you_mean
+    from webex.realtime.options import ListenOptions
+
+    known = ListenOptions.__annotations__
+    for name in listen:
+        if name in NAMES:
+            raise ConfigurationError(f"{name} is a setting of the client: Bot(…, settings={{{name!r}: …}}).")
+        if name not in known:
+            options = [*known, *(each for each in Bot.__init__.__annotations__ if each not in ("listen", "return"))]
+            raise ConfigurationError(f"Bot has no option {name!r}.{did_you_mean(name, options)}")
