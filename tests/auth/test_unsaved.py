@@ -27,19 +27,6 @@ from webex.runtime import drive
 from webex.storage import MemoryStorage, SQLiteStorage
 
 
-class Clock:
-    """A clock whose sleeps go by at once."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 def fill_disk_after_refresh(storage: FailingStorage, number: int = 2) -> Any:
     def answer() -> Any:
         storage.full = True
@@ -129,7 +116,7 @@ def test_unsaved_tokens_are_used_while_the_storage_hangs(style: str) -> None:
     async def main() -> None:
         storage = FailingStorage()
         process = await unsaved(style, storage, storage_grace=60)
-        clock = process.runtime.clock = Clock()
+        clock = process.runtime.clock = PassingClock()
         clock.now = process.tokens._unsaved._pending[KEY].answered_at
         storage.silent = True
         clock.now += 59
