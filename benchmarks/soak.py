@@ -60,10 +60,15 @@ class Work:
         self.errors = 0
         self.rounds: Counter[str] = Counter()  # of each kind of work
         self.ended = threading.Event()
+        self.turns = {"asynchronous": asyncio.Lock(), "signing": asyncio.Lock()}  # held during each round
         self.storage = SQLiteStorage(str(Path(folder) / "soak.db"))
 
-    def sample(self, tasks: int) -> Sample:
-        """Measure now."""
+    async def sample(self) -> Sample:
+        """Measure between two rounds of what runs in the event loop, so that its own bursts do not count."""
+        async with self.turns["asynchronous"], self.turns["signing"]:
+            return self._measure(len(asyncio.all_tasks()))
+
+    def _measure(self, tasks: int) -> Sample:
         gc.collect()
         rss = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
         descriptors = len(os.listdir("/proc/self/fd"))
@@ -93,19 +98,23 @@ class Work:
             number = 0
             while not self.ended.is_set():
                 number += 1
-                try:
-                    await asyncio.gather(*(alice.people.me() for _ in range(10)))
-                    message = await alice.messages.create(room_id=room.id, text=f"Message {number}")
-                    if number % 20 == 0:
-                        sent = await alice.messages.create(room_id=room.id, files=[("a.bin", os.urandom(50_000))])
-                        with tempfile.TemporaryDirectory() as folder:
-                            await alice.files.download((sent.files or [""])[0], to=folder)
-                    await alice.messages.delete(message.id)
-                    self.calls += 12
-                    self.rounds["asynchronous"] += 1
-                except WebexError:
-                    self.errors += 1
+                async with self.turns["asynchronous"]:
+                    try:
+                        await asyncio.gather(*(alice.people.me() for _ in range(10)))
+                        await self._message(alice, room.id, number)
+                        self.calls += 12
+                        self.rounds["asynchronous"] += 1
+                    except WebexError:
+                        self.errors += 1
                 await asyncio.sleep(0.01)
+
+    async def _message(self, alice: AsyncWebex, room_id: str, number: int) -> None:
+        message = await alice.messages.create(room_id=room_id, text=f"Message {number}")
+        if number % 20 == 0:
+            sent = await alice.messages.create(room_id=room_id, files=[("a.bin", os.urandom(50_000))])
+            with tempfile.TemporaryDirectory() as folder:
+                await alice.files.download((sent.files or [""])[0], to=folder)
+        await alice.messages.delete(message.id)
 
     async def listening(self) -> None:
         """Receive events; the cloud cuts the socket every few seconds."""
@@ -124,17 +133,18 @@ class Work:
         """Sign in, call, refresh, sign out."""
         async with AsyncIntegration(**APP, emulator_url=self.url, storage=self.storage) as integration:
             while not self.ended.is_set():
-                try:
-                    key = await self._sign_in(integration)
-                    client = integration.user(key)
-                    await client.people.me()
-                    await client.refresh()
-                    await client.people.me()
-                    await integration.sign_out(key)
-                    self.calls += 8
-                    self.rounds["signing"] += 1
-                except (WebexError, OSError):
-                    self.errors += 1
+                async with self.turns["signing"]:
+                    try:
+                        key = await self._sign_in(integration)
+                        client = integration.user(key)
+                        await client.people.me()
+                        await client.refresh()
+                        await client.people.me()
+                        await integration.sign_out(key)
+                        self.calls += 8
+                        self.rounds["signing"] += 1
+                    except (WebexError, OSError):
+                        self.errors += 1
                 await asyncio.sleep(0.05)
 
     async def _sign_in(self, integration: AsyncIntegration) -> str:
@@ -183,7 +193,7 @@ async def run(url: str, seconds: float, every: float) -> list[Sample]:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             await _worked(every, tasks)
-            samples.append(work.sample(len(asyncio.all_tasks())))
+            samples.append(await work.sample())
             print(json.dumps({**samples[-1].__dict__, "heard": work.rounds["listening"]}), flush=True)
         work.ended.set()
         await asyncio.gather(*tasks)

@@ -10,7 +10,6 @@ from benchmarks.soak import Sample, growth, main
 
 
 def test_short_soak_has_no_growth(capsys: pytest.CaptureFixture[str]) -> None:
-    # A third has about ten samples: the least of them is one between two rounds of the work.
     assert main(["--minutes", "0.08", "--every", "0.15"]) == 0, capsys.readouterr().out
     assert "flat over" in capsys.readouterr().out
 

@@ -22,7 +22,8 @@ from webex_bot.models.response import Response  # noqa: E402
 from webex_bot.webex_bot import WebexBot  # noqa: E402
 from webexpythonsdk import WebexAPI  # noqa: E402
 
-PATIENCE = 30
+PATIENCE = 60
+FIRST = ("shout", "first")
 alice = WebexAPI(os.environ["ALICE"])
 ran: queue.Queue[tuple[str, str]] = queue.Queue()  # the command and what it got
 CARD = {
@@ -70,6 +71,13 @@ room = alice.rooms.create("With a bot")
 alice.memberships.create(room.id, personEmail=bot.bot_email)
 
 
+def next_run() -> tuple[str, str]:
+    """The next command that ran; the posts that waited for the connection may be answered late, and more than once."""
+    while (told := ran.get(timeout=PATIENCE)) == FIRST:
+        pass
+    return told
+
+
 def waited(found: Any) -> Any:
     """What `found` gives as soon as it gives something."""
     until = time.monotonic() + PATIENCE
@@ -110,7 +118,7 @@ def mention_in_a_room() -> None:
     asked = alice.messages.create(room.id, markdown=f"<@personEmail:{bot.bot_email}> shout hello")
     # This version forgets the bot's name when it starts, so the mention stays in what the command gets.
     name = bot.teams.people.me().displayName
-    equal(ran.get(timeout=PATIENCE), ("shout", f"{name} shout hello"))
+    equal(next_run(), ("shout", f"{name} shout hello"))
     answer = waited(lambda: answers(room.id, f"{name} shout hello".upper()))
     equal((answer.parentId, answer.personEmail), (asked.id, bot.bot_email))
     equal(waited(lambda: answers(room.id, "Twice.")).parentId, asked.id)
@@ -118,11 +126,11 @@ def mention_in_a_room() -> None:
 
 def direct_message_and_card() -> None:
     asked = alice.messages.create(toPersonEmail=bot.bot_email, text="weather please")
-    equal(ran.get(timeout=PATIENCE), ("weather", "please"))
+    equal(next_run(), ("weather", "please"))
     card = waited(lambda: answers(asked.roomId, "Which city?"))
     equal(card.attachments[0]["content"]["body"], CARD["body"])
     alice.attachment_actions.create("submit", card.id, {"callback_keyword": "weather_callback", "city": "Oslo"})
-    equal(ran.get(timeout=PATIENCE), ("callback", "Oslo"))
+    equal(next_run(), ("callback", "Oslo"))
     equal(waited(lambda: answers(asked.roomId, "It rains in Oslo.")).roomType, "direct")
     waited(lambda: answers(asked.roomId, "Which city?") is None)  # the bot has deleted its card
 
@@ -137,7 +145,7 @@ def strangers_are_not_answered() -> None:
     bob = WebexAPI(os.environ["BOB"])
     bob.messages.create(toPersonEmail=bot.bot_email, text="shout me too")
     alice.messages.create(toPersonEmail=bot.bot_email, text="shout again")
-    equal(ran.get(timeout=PATIENCE), ("shout", "again"))
+    equal(next_run(), ("shout", "again"))
     equal([each.personEmail for each in bob.messages.list_direct(personEmail=bot.bot_email)], ["bob@example.com"])
 
 
