@@ -192,7 +192,7 @@ def test_person_is_signed_in_and_out(webex_cloud: Cloud, local: BlockingSignIn) 
     reloaded = local.callback(at_home("/auth/callback", request.query, jar))
     assert (reloaded.status, reloaded.headers["location"]) == (303, "/inbox")
     left = local.logout(at_home("/auth/logout", jar=jar, method="POST", headers={"origin": "http://127.0.0.1:8000"}))
-    assert (left.status, left.headers["location"]) == (303, "/")
+    assert (left.status, left.headers["location"]) == (303, "/auth/logout?signed_out=1&return_to=%2Finbox")
     assert jar_of(left, **jar) == {}
     assert local.session(at_home("/", jar=jar)) is None  # also in a copy of the cookie
     assert not local.sign_in.integration.is_signed_in(session.user_key)
@@ -273,7 +273,7 @@ def test_only_a_page_of_this_app_may_sign_out(site: BlockingSignIn, headers: dic
     assert site.is_same_origin(request) is same
     answer = site.logout(request)
     if same:
-        assert (answer.status, answer.headers["location"]) == (303, "/team/")
+        assert (answer.status, answer.headers["location"]) == (303, "/team/auth/logout?signed_out=1")
         assert [cookie.header for cookie in answer.cookies] == [
             "__Secure-webex_session=; Max-Age=0; Path=/team; HttpOnly; SameSite=Lax; Secure"
         ]
@@ -299,6 +299,13 @@ def test_app_chooses_the_page_after_a_sign_out(integration: Integration) -> None
     site = BlockingSignIn(integration, session_secret=SECRET, after_sign_out="/bye")
     answer = site.logout(post("/team/auth/logout", {"sec-fetch-site": "same-origin"}))
     assert answer.headers["location"] == "/team/bye"
+
+
+def test_user_who_is_signed_in_is_not_told_otherwise(webex_cloud: Cloud, local: BlockingSignIn) -> None:
+    jar: dict[str, str] = {}
+    jar |= jar_of(local.callback(came_back(webex_cloud, local, jar)))
+    page = local.logout(at_home("/auth/logout", "signed_out=1", jar))
+    assert (page.status, b"You are signed out" in page.body) == (405, False)
 
 
 # Who is not signed in
@@ -394,6 +401,7 @@ def test_routes_are_those_of_the_prefix(integration: Integration) -> None:
         ({"callback_path": "/a?b"}, "callback_path must be a path"),
         ({"callback_path": "/{a}"}, "callback_path must be a path"),
         ({"callback_path": "/elsewhere"}, "but the callback is served at '/elsewhere'"),
+        ({"after_sign_out": 5}, "after_sign_out must be a path"),
         ({"own_session": True}, "own_session=True needs on_success"),
         ({"trusted_proxies": "10.0.0.0/8"}, "must be a list of addresses or networks, not the text"),
         ({"trusted_proxies": ["10.0.0.1/8"]}, "trusted_proxies: .* such as 10.0.0.0/8"),

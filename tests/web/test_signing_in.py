@@ -81,7 +81,7 @@ def test_signing_out_deletes_session_and_tokens(site: Site) -> None:
     browser = site.browser()
     site.sign_in(browser)
     page = browser.post(f"{site.url}/auth/logout", follow=False)
-    assert (page.status, page.headers["location"]) == (303, "/")
+    assert (page.status, page.headers["location"]) == (303, "/auth/logout?signed_out=1&return_to=%2Fme")
     assert not browser.cookies
     assert site.me(browser).status == 401
     assert not site.cloud.state.refresh_tokens

@@ -29,7 +29,10 @@ _TURNS: Final = 50  # tries to write a list that others write at the same time
 
 @dataclass(frozen=True, slots=True)
 class WebSession:
-    """The user of a browser's session. Times are seconds since the epoch."""
+    """The user of a browser's session. Times are seconds since the epoch.
+
+    `first_page` is the path that the sign-in led to.
+    """
 
     user_key: str
     person_id: str | None = None
@@ -37,6 +40,7 @@ class WebSession:
     email: str | None = None
     began: float = 0.0
     expires: float = 0.0
+    first_page: str = "/"
 
 
 class Sessions:
@@ -48,7 +52,7 @@ class Sessions:
         self._client_id = client_id
         self._max_age = max_age
 
-    async def begin(self, user: User) -> str:
+    async def begin(self, user: User, *, first_page: str = "/") -> str:
         """Begin a session; gives its id, which is made here and never taken from the browser."""
         session_id = secrets.token_urlsafe(32)
         now = self._clock.time()
@@ -60,6 +64,7 @@ class Sessions:
                 "email": user.email,
                 "began": now,
                 "expires": now + self._max_age,
+                "first_page": first_page,
                 "listed": True,
             }
         )
@@ -87,6 +92,7 @@ class Sessions:
             email=record.get("email"),
             began=float(record.get("began") or 0),
             expires=expires,
+            first_page=str(record.get("first_page") or "/"),
         )
 
     async def end(self, session_id: str) -> None:

@@ -48,7 +48,7 @@ def create_app(database: str | Path, **settings: Any) -> FastAPI:
     """Create the app, with its users in an SQLite file; `settings` are those of `AsyncIntegration`."""
     settings.setdefault("scope", "openid email profile spark:all spark:kms")
     integration = AsyncIntegration.from_env(storage=SQLiteStorage(database), **settings)
-    auth = WebexAuth(integration, session_secret=DEMO_SECRET)
+    auth = WebexAuth(integration, session_secret=DEMO_SECRET, after_sign_out="/")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

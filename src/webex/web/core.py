@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs
 
 from webex.errors import (
     ConfigurationError,
@@ -27,8 +27,9 @@ from webex.errors import (
 from webex.integration import AsyncIntegration, Integration, credentials_of
 from webex.runtime.functions import is_asynchronous
 from webex.web.cookies import Signer
-from webex.web.messages import WebRequest, WebResponse, behind_proxies, networks, redirect
-from webex.web.pages import Problem, explain, page, sign_out_page
+from webex.web.leaving import SIGNED_OUT, is_after_sign_out, page_before, quoted, with_return_to
+from webex.web.messages import WebRequest, WebResponse, behind_proxies, json_response, networks, redirect
+from webex.web.pages import Problem, explain, page, sign_out_page, signed_out_page
 from webex.web.place import Place
 from webex.web.sessions import Sessions, WebSession
 
@@ -59,8 +60,9 @@ class SignIn:
     `integration` is an `AsyncIntegration` or `Integration`, a function that gives one, or None while it is set later
     (`auth.integration = …`, in a lifespan). `session_secret`: at least 32 bytes; of a list the first signs and all are
     accepted. `prefix` is where the three routes live, `callback_path` another place for the callback alone.
-    `session_max_age` is in seconds. With `revoke_on_sign_out` a sign-out also forgets the person's tokens and revokes
-    them at Webex; without it only the browser's session ends. `trusted_proxies` are addresses or networks whose
+    A sign-out leads to the path `after_sign_out`; without it, to a page that says so and has a link to sign in again.
+    With `revoke_on_sign_out` it also forgets the person's tokens and revokes them at Webex; without it only the
+    browser's session ends. `session_max_age` is in seconds. `trusted_proxies` are addresses or networks whose
     `X-Forwarded-*` count.
 
     `on_success(signed_in, request)` may return another path of the app to go to, or a whole response;
@@ -86,7 +88,7 @@ class SignIn:
         session_secret: str | bytes | Sequence[str | bytes],
         prefix: str = "/auth",
         callback_path: str | None = None,
-        after_sign_out: str = "/",
+        after_sign_out: str | None = None,
         session_max_age: float = DEFAULT_SESSION_MAX_AGE,
         revoke_on_sign_out: bool = True,
         trusted_proxies: Sequence[str] = (),
@@ -115,7 +117,7 @@ class SignIn:
         self._given: Any = integration
         self._settled: tuple[Any, Place, Sessions, Credentials] | None = None
         self._told_of_port = False
-        _check_arguments(session_max_age, on_success=on_success, on_failure=on_failure)
+        _check_arguments(session_max_age, after_sign_out, on_success=on_success, on_failure=on_failure)
         if own_session and on_success is None:
             raise ConfigurationError("own_session=True needs on_success: it begins the app's own session.")
         if isinstance(integration, AsyncIntegration | Integration):
@@ -151,6 +153,11 @@ class SignIn:
     def logout_url(self) -> str:
         """The logout route as browsers see it, without the origin: where a form posts to."""
         return self.place.mount + self.logout_path
+
+    @property
+    def signed_out_url(self) -> str:
+        """The page that tells users that they are signed out, for a sign-out of your own to lead to."""
+        return f"{self.logout_url}?{SIGNED_OUT}=1"
 
     def _settle(self) -> tuple[Any, Place, Sessions, Credentials]:
         given = self._given
@@ -239,13 +246,14 @@ class SignIn:
             return onward or await self._failed(error, request, wanted=await self._wanted(request))
         try:
             answer = await self._asked(self._on_success, signed_in, request)
+            first = self.safe_return_to((answer if isinstance(answer, str) else None) or signed_in.return_to)
             if not isinstance(answer, WebResponse):
-                answer = redirect(self.safe_return_to(answer or signed_in.return_to))
+                answer = redirect(first)
             if self._own_session:
                 return answer
             for former in await self._session_ids(request):
                 await sessions.end(former)
-            session_id = await sessions.begin(signed_in.user)
+            session_id = await sessions.begin(signed_in.user, first_page=first)
             if self._carrier is not None:
                 await self._carrier.keep(request, session_id)
                 return answer
@@ -258,13 +266,13 @@ class SignIn:
     async def logout(self, request: WebRequest) -> WebResponse:
         """`POST …/logout`, from the app's own pages only: end the session, and the person's tokens.
 
-        A GET changes nothing and shows a page with the button.
+        A GET changes nothing. It shows a page with the button, and after a sign-out that the user is signed out.
         """
         request = behind_proxies(request, self._trusted)
         try:
             _, place, sessions, credentials = self._settle()
             if request.method != "POST":
-                return sign_out_page(place.mount + self.logout_path, home=place.mount + "/")
+                return await self._logout_page(request)
             if not self.is_same_origin(request):
                 return self._page(
                     Problem(
@@ -275,8 +283,10 @@ class SignIn:
                         f"the app is taken to be at {place.origin}.",
                     )
                 )
+            before = self._page_before(request, None)
             for session_id in await self._session_ids(request):
                 session = await sessions.find(session_id)
+                before = self._page_before(request, session)
                 await sessions.end(session_id)
                 if session is not None and self._revoke:
                     await credentials.sign_out(session.user_key)
@@ -285,7 +295,24 @@ class SignIn:
         except WebexError as error:
             return await self._failed(error, request)
         gone = [place.jar.gone_by_name(name) for name in self._login_cookies(request)]
-        return redirect(place.mount + self._after_sign_out, place.jar.gone(SESSION_COOKIE), *gone)
+        onward = self._leading_to(before, self.signed_out_url)
+        if self._after_sign_out is not None:
+            onward = place.mount + self._after_sign_out
+        return redirect(onward, place.jar.gone(SESSION_COOKIE), *gone)
+
+    async def _logout_page(self, request: WebRequest) -> WebResponse:
+        session = await self.session(request)
+        before = self._page_before(request, session)
+        if session is None and is_after_sign_out(request):
+            return signed_out_page(self._leading_to(before, self.login_url))
+        return sign_out_page(self._leading_to(before, self.logout_url), home=before)
+
+    def _page_before(self, request: WebRequest, session: WebSession | None) -> str:
+        first = "/" if session is None else session.first_page
+        return self.safe_return_to(page_before(request, self.place.origin) or first)
+
+    def _leading_to(self, page: str, url: str) -> str:
+        return with_return_to(url, page, root=self.place.mount + "/")
 
     def _tell_of_port(self, place: Place, request: WebRequest) -> None:
         port = place.port_of_another(request)
@@ -343,18 +370,18 @@ class SignIn:
         if isinstance(error, StorageError):
             return self._unavailable(error, request)
         if request.wants_html and request.method in ("GET", "HEAD"):
-            return redirect(f"{login}?return_to={_quoted(self.place.address_of(request))}")
+            return redirect(f"{login}?return_to={quoted(self.place.address_of(request))}")
         if request.wants_html:
             return self._page(explain(error))
         code = "reauthorization_required" if isinstance(error, ReauthorizationRequiredError) else "not_signed_in"
         body = {"error": code, "message": explain(error).text, "login": login}
-        return _json(401, body, {"www-authenticate": f'Webex login="{login}"'})
+        return json_response(401, body, {"www-authenticate": f'Webex login="{login}"'})
 
     def _unavailable(self, error: StorageError, request: WebRequest) -> WebResponse:
         _logger.warning("a request could not be served: %s: %s", type(error).__name__, error)
         if not request.wants_html:
             message = "The app can't reach its storage. Try again in a moment."
-            return _json(503, {"error": "storage_unavailable", "message": message}, {"retry-after": "5"})
+            return json_response(503, {"error": "storage_unavailable", "message": message}, {"retry-after": "5"})
         place = self.place
         # After a POST the way on is the app's root: a link can't repeat the form.
         again = place.address_of(request) if request.method in ("GET", "HEAD") else place.mount + "/"
@@ -442,8 +469,8 @@ class SignIn:
     def _page(self, problem: Problem, wanted: str | None = None) -> WebResponse:
         problem, place = self._for_anyone(problem), self._settled[1] if self._settled is not None else None
         mount = place.mount if place is not None else ""
-        back = f"?return_to={_quoted(wanted)}" if wanted and wanted != "/" else ""
-        return page(problem, link=mount + self.login_path + back, link_text="Sign in with Webex")
+        login = with_return_to(mount + self.login_path, wanted or "/", root="/")
+        return page(problem, link=login, link_text="Sign in with Webex")
 
 
 def _login_cookie(secret: str) -> str:
@@ -455,23 +482,14 @@ def is_refusal(error: BaseException) -> bool:
     return isinstance(error, REFUSALS) and not isinstance(error, MissingKeyError)  # of a storage that works
 
 
-def _check_arguments(session_max_age: object, **hooks: object) -> None:
+def _check_arguments(session_max_age: object, after_sign_out: object, **hooks: object) -> None:
     if isinstance(session_max_age, bool) or not isinstance(session_max_age, int | float) or not session_max_age > 0:
         raise ConfigurationError(f"session_max_age must be a number of seconds above 0, not {session_max_age!r}.")
+    if not isinstance(after_sign_out, str | None):
+        raise ConfigurationError(f"after_sign_out must be a path such as /bye, not {type(after_sign_out).__name__}.")
     for name, hook in hooks.items():
         if hook is not None and not callable(hook):
             raise ConfigurationError(f"{name} must be a function, not {type(hook).__name__}.")
-
-
-def _json(status: int, body: Mapping[str, str], headers: Mapping[str, str]) -> WebResponse:
-    from webex.http.codec import encode_json
-
-    common = {"content-type": "application/json", "cache-control": "no-store"}
-    return WebResponse(status, {**common, **headers}, (), encode_json(body))
-
-
-def _quoted(text: str) -> str:
-    return quote(text.encode("utf-8", "surrogatepass"), safe="")
 
 
 def _checked_path(name: str, path: str) -> str:

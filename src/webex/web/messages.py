@@ -105,6 +105,14 @@ def redirect(location: str, *cookies: Cookie) -> WebResponse:
     return WebResponse(303, headers, cookies)
 
 
+def json_response(status: int, body: Mapping[str, str], headers: Mapping[str, str]) -> WebResponse:
+    """Answer a script, and let no cache keep the answer."""
+    from webex.http.codec import encode_json
+
+    common = {"content-type": "application/json", "cache-control": "no-store"}
+    return WebResponse(status, {**common, **headers}, (), encode_json(body))
+
+
 def networks(proxies: Sequence[str]) -> tuple[Network, ...]:
     """Parse the addresses and networks of `trusted_proxies`; `ConfigurationError` for what is neither."""
     if isinstance(proxies, str):

@@ -1,4 +1,4 @@
-"""Pages for when a sign-in fails: what went wrong, which setting to change, and the way on.
+"""Pages of the sign-in: what went wrong, which setting to change, and the way on; the sign-out.
 
 Plain HTML without scripts; every value is escaped, and no code, token or secret is on it.
 """
@@ -189,6 +189,15 @@ def sign_out_page(action: str, *, home: str) -> WebResponse:
     policy = made.headers["content-security-policy"].replace("form-action 'self'; ", "")
     changed = {"allow": "POST", "content-security-policy": policy, "referrer-policy": "same-origin"}
     return replace(made, headers={**made.headers, **changed})
+
+
+def signed_out_page(login: str) -> WebResponse:
+    """Render the page that a sign-out leads to."""
+    return _page(
+        200,
+        "You are signed out",
+        f'<p>You can close this page.</p><a href="{escape(login)}">Sign in again</a>',
+    )
 
 
 def _page(status: int, title: str, content: str) -> WebResponse:
