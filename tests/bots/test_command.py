@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.bot_command import PATIENCE, Running, run, variables
 from tests.support.inner_pytest import run_pytest
-from tests.support.secret_scan import note
 from webex import Webex
-from webex.emulator.accounts import ALICE_TOKEN, BOT_ID
-from webex.ids import public_id, to_uuid
-
-PATIENCE = 60.0
-BOT = public_id("PEOPLE", BOT_ID)
-WEBEX = [sys.executable, "-m", "webex"]
-
-
-def variables(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEBEX_BOT", "WEBEX_ACCESS"))}
-    return {name: value for name, value in kept.items() if name != "WEBEX_EMULATOR_URL"} | more
-
-
-def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*WEBEX, *arguments], cwd=folder, env=variables(), capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+from webex.emulator.accounts import ALICE_TOKEN
+from webex.ids import to_uuid
 
 
 @pytest.fixture
@@ -41,43 +22,6 @@ def project(tmp_path: Path) -> Path:
     assert made.returncode == 0, made.stderr
     assert "cd mine && webex bot run" in made.stdout
     return tmp_path / "mine"
-
-
-class Running:
-    """A bot that runs as a program, with the emulator that it has started."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.log = folder.parent / "log"
-        with self.log.open("wb") as file:
-            self.process = subprocess.Popen(
-                [*WEBEX, "bot", "run", "--port", "0", *options], cwd=folder, env=variables(), stderr=file, stdout=file
-            )
-        self.url = self.until(r"emulator: (http://[^/]+)")
-        self.until("connected")
-
-    def until(self, pattern: str, count: int = 1) -> str:
-        give_up = time.monotonic() + PATIENCE
-        while len(found := re.findall(pattern, self.log.read_text())) < count:
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < give_up, self.log.read_text()
-            time.sleep(0.05)
-        return str(found[-1])
-
-    def ask(self, text: str) -> str:
-        with Webex(ALICE_TOKEN, emulator_url=self.url) as alice:
-            alice.messages.create(to_person_id=BOT, text=text)
-            give_up = time.monotonic() + PATIENCE
-            while time.monotonic() < give_up:
-                last = next(iter(alice.messages.list_direct(person_id=BOT)))
-                if last.person_id == BOT:
-                    return last.text or ""
-                time.sleep(0.05)
-        raise AssertionError("no answer")
-
-    def end(self) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
 
 
 def _running_in(folder: Path) -> list[str]:
@@ -97,7 +41,6 @@ def running(project: Path) -> Iterator[Running]:
     program = Running(project, "--reload")
     yield program
     program.end()
-    note(re.sub(r"\?key=\S+", "", program.log.read_text()))
 
 
 def test_new_project_has_tests_that_pass(project: Path) -> None:

@@ -84,7 +84,7 @@ def test_reloaded_bot_restores_handlers(monkeypatch: pytest.MonkeyPatch, tmp_pat
     (tmp_path / "bot.py").write_text("import time; time.sleep(60)", "utf-8")
     terminate_once_handled()
     with pytest.raises(SystemExit):
-        bot_command._reload("bot:bot", "INFO")
+        bot_command._reload(["bot:bot"], {})
 
 
 def test_bot_restores_handlers(webex_cloud: Cloud) -> None:

@@ -110,6 +110,13 @@ def read_wanted(wanted: Wanted, owned_by: str = "creator") -> list[_Spec]:
     return list(found.values())
 
 
+def check_target_url(url: str, name: str) -> None:
+    """Raise `ConfigurationError` for what is no URL that Webex could post to."""
+    parts = split_url(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"{name} is {url!r}; it is the http or https URL that Webex posts to.")
+
+
 async def ensure(
     session: Session,
     target_url: str,
@@ -124,9 +131,7 @@ async def ensure(
     if owned_by not in ("creator", "org"):
         raise ConfigurationError(f"owned_by is {owned_by!r}; it is 'creator' or 'org'.")
     specs, first = read_wanted(wanted, owned_by), _first_secret(secret)
-    parts = split_url(target_url)
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"target_url is {target_url!r}; it is the http or https URL that Webex posts to.")
+    check_target_url(target_url, "target_url")
     if not isinstance(name, str) or not name.strip() or "#" in name:
         raise ConfigurationError(
             f"name is {name!r}; it is a text without #, which the names of the webhooks begin with."

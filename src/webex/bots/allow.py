@@ -19,10 +19,14 @@ _FRESH: Final = 300.0  # seconds for which a list of members is believed
 
 
 class Rule:
-    """A rule: `await rule.allows(ctx)`; `allow.domain("example.com") & ~allow.rooms(room_id)` combines two."""
+    """A rule: `await rule.allows(ctx)`; `allow.domain("example.com") & ~allow.rooms(room_id)` combines two.
 
-    def __init__(self, check: Check, text: str) -> None:
+    `lists_members` says that it lists the members of rooms, and so has to know when they change.
+    """
+
+    def __init__(self, check: Check, text: str, *, lists_members: bool = False) -> None:
         self._check, self._text = check, text
+        self.lists_members: bool = lists_members
 
     async def allows(self, ctx: Context) -> bool:
         """Whether what happened may be handled."""
@@ -32,19 +36,19 @@ class Rule:
         async def both(ctx: Context) -> bool:
             return await self.allows(ctx) and await other.allows(ctx)
 
-        return Rule(both, f"({self} and {other})")
+        return Rule(both, f"({self} and {other})", lists_members=self.lists_members or other.lists_members)
 
     def __or__(self, other: Rule) -> Rule:
         async def either(ctx: Context) -> bool:
             return await self.allows(ctx) or await other.allows(ctx)
 
-        return Rule(either, f"({self} or {other})")
+        return Rule(either, f"({self} or {other})", lists_members=self.lists_members or other.lists_members)
 
     def __invert__(self) -> Rule:
         async def no(ctx: Context) -> bool:
             return not await self.allows(ctx)
 
-        return Rule(no, f"not {self}")
+        return Rule(no, f"not {self}", lists_members=self.lists_members)
 
     def __str__(self) -> str:
         return self._text
@@ -111,7 +115,7 @@ def members_of(room_id: str) -> Rule:
     async def check(ctx: Context) -> bool:
         return any(person_uuid(each.person_id) == person_uuid(ctx.person.id) for each in await members.of(ctx, room_id))
 
-    return Rule(check, "the members of a room")
+    return Rule(check, "the members of a room", lists_members=True)
 
 
 def everybody_in_room(*domains: str) -> Rule:
@@ -128,7 +132,7 @@ def everybody_in_room(*domains: str) -> Rule:
                 return False
         return True
 
-    return Rule(check, f"rooms of {', '.join(sorted(wanted))} alone")
+    return Rule(check, f"rooms of {', '.join(sorted(wanted))} alone", lists_members=True)
 
 
 class _Members:

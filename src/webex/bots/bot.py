@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # what is needed once an event comes is loaded then
     from webex.realtime.event import Event
     from webex.realtime.options import ListenOptions
     from webex.web import WebResponse
-    from webex.webhooks import ReceivedEvent, WebhookReceiver
+    from webex.webhooks import WebhookReceiver
     from webex.webhooks.core import Mode
     from webex.webhooks.handlers import HandlerCaller
 
@@ -307,33 +307,34 @@ class Bot(Router):
         await self.ready()
         await self._consumer.take(event, "fleet")
 
-    def webhooks(self, *, secret: Secret, mode: Mode = "inbox", name: str | None = None) -> WebhookReceiver[AsyncWebex]:
-        """Return the receiver of the bot's webhooks, to be mounted in a web app: `bot.webhooks(secret=…).asgi`.
+    @property
+    def webhook_events(self) -> tuple[str, ...]:
+        """The events that its handlers need webhooks for: `("attachmentActions:created", "messages:created")`."""
+        from webex.bots.webhooks import webhook_events
 
+        return webhook_events(self)
+
+    def webhooks(
+        self, url: str | None = None, *, secret: Secret, mode: Mode = "inbox", name: str | None = None
+    ) -> WebhookReceiver[AsyncWebex]:
+        """Return the receiver of the bot's webhooks, to be installed in a web app, or mounted: `bot.webhooks(…).asgi`.
+
+        `url` is where Webex posts. With it the receiver registers the webhooks of `webhook_events` when it starts, and
+        keeps them: it activates again what Webex has deactivated. Without it, and with `mode="inline"`, which runs
+        nothing between deliveries, they are registered by `client.webhooks.ensure(…)` or `await hooks.reconcile(…)`.
         `secret` is that of the webhooks, the newest first; `mode` and `name` are those of `WebhookReceiver`, the name
-        that of the bot's records by default. Register the webhooks with `client.webhooks.ensure(…)`.
+        that of the bot's records by default. `ConfigurationError` for what is no http or https URL.
         """
-        from webex.bots.happening import from_received
-        from webex.webhooks import WebhookReceiver
+        from webex.bots.webhooks import receiver
 
-        hooks = WebhookReceiver(
-            self.client,
-            secret=secret,
-            mode=mode,
-            name=name or f"webex-bot-{self.key}",
-            concurrency=self._max_concurrent,
-            lease=max(self.lease, 1.0) if self.lease else 60.0,
-        )
+        return receiver(self, self._consumer, self._max_concurrent, url=url, secret=secret, mode=mode, name=name)
 
-        @hooks.on("*")
-        async def receive(event: ReceivedEvent[Any, AsyncWebex]) -> None:
-            await self.ready()
-            outcome, after = await self._consumer.handle(from_received(event))
-            if outcome == "retry":
-                event.nack(after)
+    async def webhook_secrets(self) -> list[str]:
+        """Return secrets for `webhooks`, made from the bot's `secret`, or its token: the same in each process."""
+        from webex.bots.webhooks import webhook_secrets
 
-        hooks.alongside.append(self._consumer.time_outs.run)
-        return hooks
+        await self.ready()
+        return webhook_secrets(self._secret, self._derived)
 
     async def end_overdue_dialogs(self) -> int:
         """End the dialogs whose time ran out now, by their `on_timeout`; return how many.

@@ -206,6 +206,11 @@ class Dialogs:
         """Whether there are none, so that no record has to be looked for."""
         return not self._known
 
+    @property
+    def routers(self) -> list[Router]:
+        """The routers that dialogs were registered by."""
+        return [router for routers in self._routers.values() for router in routers]
+
     def form_of(self, record: Record) -> type[Form] | None:
         """Return the form that the waiting step takes; None when the dialog has changed."""
         step = getattr(self._known.get(record.kind), record.step, None)

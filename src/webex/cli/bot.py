@@ -1,4 +1,4 @@
-"""`webex bot`: make a project, and run a bot, against the emulator where no token is set."""
+"""`webex bot`: make a project, and run a bot by a socket or webhooks, against the emulator where no token is set."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from webex.cli.bot_webhooks import address_text, listening_address, serve, webhook_url
 from webex.cli.loading import load_object
 from webex.cli.suggestions import ReportingGroup
+from webex.cli.webhooks import SECRET
+from webex.extras import require
 from webex.runtime.signals import handled
 
 if TYPE_CHECKING:
@@ -59,24 +62,61 @@ def new(folder: Path) -> None:
 @command.command("run")
 @click.argument("target", default=_DEFAULT, metavar="[MODULE:NAME]")
 @click.option("--reload", "reloads", is_flag=True, help="Begin again when a Python file below this folder changes.")
+@click.option(
+    "--webhook",
+    "url",
+    metavar="URL",
+    callback=webhook_url,
+    help="Receive webhooks, which Webex posts to this URL, in place of a socket.",
+)
+@click.option(
+    "--listen",
+    "address",
+    metavar="[HOST:]PORT",
+    callback=listening_address,
+    help="Where they arrive on this machine, with --webhook. Default: 127.0.0.1, and the port of a URL of this machine "
+    "or 8000.",
+)
+@click.option("--secret", envvar=SECRET, help=f"What webhooks are signed with; else {SECRET}, else made of the bot's.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8800, help="Of the emulator, where one is started.")
 @click.option("--log-level", default="INFO", show_default=True, help="Of what is written about the bot.")
-def run(target: str, *, reloads: bool, port: int, log_level: str) -> None:
+def run(
+    target: str,
+    *,
+    reloads: bool,
+    url: str | None,
+    address: tuple[str, int] | None,
+    secret: str | None,
+    port: int,
+    log_level: str,
+) -> None:
     """Run the bot NAME of MODULE (default: bot:bot) until it is interrupted.
 
     Without a token, in the code or in WEBEX_BOT_TOKEN, an emulator is started, and the address of its console printed:
     write to the bot there.
+
+    With --webhook the webhooks that the bot's handlers need are registered, and activated again when Webex has
+    deactivated them. They stay when the bot ends.
     """
+    if url is None and address is not None:
+        raise click.UsageError("--listen says where webhooks arrive: it needs --webhook URL.")
+    if url is not None:
+        require("webex bot run --webhook", "uvicorn")
     with ExitStack() as stack:
         if not any(os.environ.get(name) for name in _TOKENS) and not _has_token(target, may_be_corrected=reloads):
             _start_emulator(stack, port)
         if reloads:
-            _reload(target, log_level)
+            options = [] if url is None else ["--webhook", url]
+            options += [] if address is None else ["--listen", address_text(*address)]
+            _reload([target, "--log-level", log_level, *options], {SECRET: secret} if secret else {})
             return
         from webex import configure_logging
 
         configure_logging(log_level)
         bot = load(target)
+        if url is not None:
+            serve(bot, url, address, secret)
+            return
         click.echo("The bot listens; Ctrl-C ends it.", err=True)
         bot.run()
 
@@ -107,6 +147,7 @@ def _has_token(target: str, *, may_be_corrected: bool) -> bool:
 
 def _start_emulator(stack: ExitStack, port: int) -> None:
     from webex.emulator import Emulator, PortInUseError
+    from webex.emulator.environment import applied
 
     try:
         emulator = Emulator(port=port)
@@ -114,7 +155,7 @@ def _start_emulator(stack: ExitStack, port: int) -> None:
     except PortInUseError:
         emulator = Emulator(port=0)
         cloud = stack.enter_context(emulator)
-    os.environ.update(cloud.env)
+    stack.enter_context(applied(cloud.env))
     cloud.load_seed({"rooms": [{"by": "alice", "members": ["bot"]}]})
     (room,) = cloud.state.rooms
     address = f"{emulator.console_url}#/rooms/{room}"
@@ -122,9 +163,9 @@ def _start_emulator(stack: ExitStack, port: int) -> None:
     click.echo("Open that address, and write to the bot as Alice. Try: ping, help", err=True)
 
 
-def _reload(target: str, log_level: str) -> None:
+def _reload(options: list[str], variables: dict[str, str]) -> None:
     """Run the bot in a child, and start it again when a file changes, also after it failed."""
-    arguments = [sys.executable, "-m", "webex", "bot", "run", target, "--log-level", log_level]
+    arguments = [sys.executable, "-m", "webex", "bot", "run", *options]
     child: subprocess.Popen[bytes] | None = None
     seen: dict[Path, float] = {}
     with handled(lambda *_: sys.exit(0), ["SIGTERM"]):  # so that the child is ended too
@@ -138,7 +179,7 @@ def _reload(target: str, log_level: str) -> None:
                     if child is not None:
                         click.echo("A file has changed: the bot begins again.", err=True)
                     seen = now
-                    child = subprocess.Popen(arguments)  # noqa: S603  # this program itself
+                    child = subprocess.Popen(arguments, env=os.environ | variables)  # noqa: S603  # this program itself
                 time.sleep(_LOOK)
         except KeyboardInterrupt:
             pass

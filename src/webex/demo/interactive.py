@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 def run(port: int, emulator_port: int, data: Path | None) -> None:
     """Serve emulator and app until Ctrl-C; both keep what they know in `data`, or forget it at the end."""
     from webex.emulator import Emulator, PortInUseError
+    from webex.emulator.environment import applied
 
     port = _port_to_use(port)
     with _folder(data) as folder:
@@ -30,10 +30,10 @@ def run(port: int, emulator_port: int, data: Path | None) -> None:
             raise click.ClickException(str(error)) from None
         try:
             furnish(cloud) if is_new else None
-            os.environ.update(cloud.env, WEBEX_REDIRECT_URI=f"http://127.0.0.1:{port}/auth/callback")
             from webex.demo.serving import serve
 
-            serve(port, str(folder / "app.db"), lambda: _tell(port, cloud, data))
+            with applied(cloud.env | {"WEBEX_REDIRECT_URI": f"http://127.0.0.1:{port}/auth/callback"}):
+                serve(port, str(folder / "app.db"), lambda: _tell(port, cloud, data))
         finally:
             emulator.stop()
     click.echo("\nGood-bye." if data is None else f"\nGood-bye. Everything is kept in {data}.")

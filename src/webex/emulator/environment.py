@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from webex.emulator import accounts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from webex.emulator.cloud import Cloud
 
@@ -44,6 +46,21 @@ def environment(cloud: Cloud) -> dict[str, str]:
 def inherited(present: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for a process: the present one with the emulator's variables and none against them."""
     return {name: value for name, value in present.items() if name not in CONTRADICTING} | dict(variables)
+
+
+@contextmanager
+def applied(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of this process until the block ends."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def shell_exports(variables: Mapping[str, str], present: Mapping[str, str] | None = None) -> str:

@@ -19,7 +19,7 @@ _logger = logging.getLogger("webex.webhooks")
 class LoopWorkers:
     """What handles events in one event loop, at most `concurrency` at a time. Plain handlers run in threads.
 
-    `alongside` is what runs beside them, from `start` to `stop`.
+    `alongside` is what runs beside them, from `start` to `stop`; `at_start` what is done before webhooks are checked.
     """
 
     def __init__(
@@ -28,8 +28,10 @@ class LoopWorkers:
         upkeep: Upkeep,
         concurrency: int,
         alongside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
+        at_start: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
     ) -> None:
-        self._core, self._upkeep, self._concurrency, self._alongside = core, upkeep, concurrency, alongside
+        self._core, self._upkeep, self._concurrency = core, upkeep, concurrency
+        self._alongside, self._at_start = alongside, at_start
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._queues: RoomQueues[Job] = RoomQueues()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,6 +142,8 @@ class LoopWorkers:
             await asyncio.sleep(pause)
 
     async def _check(self) -> None:
+        for run in self._at_start:  # a check before them would restore what an earlier version of the app wanted
+            await run()
         while True:
             try:
                 await self._upkeep.check()

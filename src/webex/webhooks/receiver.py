@@ -136,6 +136,10 @@ class WebhookReceiver(Registration[C], Unpicklable):
         for option, value, least in (("concurrency", concurrency, 1), ("max_size", max_size, 1)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigurationError(f"{option} is {value!r}; it is a whole number, {least} or more.")
+        if url is not None:
+            from webex.api.webhooks import check_target_url
+
+            check_target_url(url, "url")
         self._lease = checked_seconds("lease", lease, _LEAST_LEASE, 3600)
         every = checked_seconds("check_every", check_every, 0, 30 * 86_400)
         self._source = source
@@ -170,7 +174,9 @@ class WebhookReceiver(Registration[C], Unpicklable):
             max_waiting=MAX_WAITING,
         )
         self._heartbeat = Heartbeat(access, self._core.root, self._runtime.clock.time, rhythm(self._lease))
-        self.alongside: list[Callable[[], Coroutine[Any, Any, None]]] = []  # runs from start to stop, on an event loop
+        # On an event loop: what runs from start to stop, and what is done before the webhooks are checked first.
+        self.alongside: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self.at_start: list[Callable[[], Coroutine[Any, Any, None]]] = []
         inline = mode == "inline"
         self._lifecycle: LoopLifecycle | ThreadLifecycle = (
             LoopLifecycle(None if inline else self._loop_workers)
@@ -405,7 +411,7 @@ class WebhookReceiver(Registration[C], Unpicklable):
     def _loop_workers(self) -> LoopWorkers:
         from webex.webhooks.loop_workers import LoopWorkers
 
-        return LoopWorkers(self._core, self._upkeep(), self._concurrency, self.alongside)
+        return LoopWorkers(self._core, self._upkeep(), self._concurrency, self.alongside, self.at_start)
 
     def _thread_workers(self) -> ThreadWorkers:
         from webex.webhooks.thread_workers import ThreadWorkers
