@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import select
 import socket
 import ssl
 import threading
@@ -82,6 +83,22 @@ class Peer:
         while self._read():
             pass
         self._server.closed.release()
+
+    def until_data(self) -> None:
+        """Wait for the first data, and leave them unread."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        while not self._server.over.is_set() and not poll.poll(100):
+            pass
+
+    def until_reset(self) -> None:
+        """Read no more, and wait until the client ends the connection all the same."""
+        poll = select.poll()
+        poll.register(self._sock, 0)  # errors and hang-ups are always told
+        while not self._server.over.is_set():
+            if poll.poll(100):
+                self._server.closed.release()
+                return
 
     def end(self) -> None:
         """Close the connection, with TLS's own end if it has one."""

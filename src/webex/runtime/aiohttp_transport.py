@@ -9,7 +9,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 from aiohttp import http_exceptions
@@ -30,6 +30,7 @@ from webex.runtime.answers import (
 )
 from webex.runtime.deadlines import Limit
 from webex.runtime.protocol import MAX_HEAD_SIZE, MAX_HEADERS
+from webex.runtime.sockets import reset_on_close
 
 if TYPE_CHECKING:
     from webex.runtime.protocol import WireRequest, WireResponse
@@ -37,6 +38,26 @@ if TYPE_CHECKING:
 
 _LARGE = 512 * 1024  # a body in memory above this goes out in pieces, so that it does not hold up the loop
 _SKIPPED = ("User-Agent", "Content-Type", "Accept")
+
+
+class _Request(aiohttp.ClientRequest):
+    """Remembers the connection that it went out on."""
+
+    transport: asyncio.Transport | None = None
+    socket: Any = None
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        self.transport = conn.transport
+        if self.transport is not None:
+            self.socket = self.transport.get_extra_info("socket")
+        return await super().send(conn)
+
+    def abort(self) -> None:
+        """End the connection that aiohttp closed: to close alone waits until the other side has read what is unsent."""
+        transport, self.transport = self.transport, None
+        if transport is not None and transport.is_closing():
+            reset_on_close(self.socket)
+            transport.abort()
 
 
 class AiohttpTransport:
@@ -69,6 +90,7 @@ class AiohttpTransport:
             auto_decompress=False,
             trust_env=False,
             skip_auto_headers=_SKIPPED,
+            request_class=_Request,
             trace_configs=None if session is None else session.trace_configs,
         )
         self._session._retry_connection = False  # noqa: SLF001  # it would repeat a GET whose kept connection was closed meanwhile
@@ -115,13 +137,15 @@ class AiohttpTransport:
         except BaseException as error:
             if response is not None:
                 response.close()
+            for made in requests:
+                cast(_Request, made).abort()
             if not isinstance(error, Exception) or isinstance(error, WebexError):
                 raise
             if broken and isinstance(broken[0], Exception):
                 raise broken[0] from None
             sent = bool(requests) and requests[0].response is not None
             raise _error(error, host_of(request.url), sent=sent) from None
-        return _Stream(response, status, found, reader, request, due, self._options)
+        return _Stream(response, status, found, reader, request, due, self._options, cast(_Request, requests[0]))
 
     async def aclose(self) -> None:
         await self._session.close()
@@ -180,7 +204,7 @@ async def _whole(response: aiohttp.ClientResponse, reader: BodyReader) -> bytes:
 
 
 class _Stream:
-    __slots__ = ("_due", "_host", "_idle", "_reader", "_response", "headers", "status")
+    __slots__ = ("_due", "_host", "_idle", "_reader", "_response", "_sent", "headers", "status")
 
     def __init__(
         self,
@@ -191,8 +215,10 @@ class _Stream:
         request: WireRequest,
         due: float | None,
         options: TransportOptions,
+        sent: _Request,
     ) -> None:
         self._response = response
+        self._sent = sent
         self._reader = reader
         self._host = host_of(request.url)
         self._idle = request.idle_timeout or options.idle_timeout
@@ -211,7 +237,7 @@ class _Stream:
             self._reader.end()
             self._response.release()
         except BaseException:
-            self._response.close()
+            await self.close()
             raise
 
     async def _piece(self) -> bytes:
@@ -228,7 +254,10 @@ class _Stream:
             raise _error(error, self._host, sent=True) from None
 
     async def close(self) -> None:
+        has_connection = self._response.connection is not None
         self._response.close()
+        if has_connection:  # otherwise another exchange may have it by now
+            self._sent.abort()
 
 
 def _error(error: Exception, host: str, *, sent: bool) -> Exception:

@@ -6,14 +6,18 @@ Imported on the first call, so that what gevent replaces has been replaced by th
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import ssl
+import struct
 import time
 from typing import TYPE_CHECKING, Any
 
 from webex.runtime.answers import GRACE, LATE
 
 _LONGEST = 1e9  # seconds; a socket takes nine times that and no more
+_AT_ONCE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # on, for 0 seconds
 
 if TYPE_CHECKING:
 
@@ -65,3 +69,14 @@ class TimedSocket(_Timed, socket.socket):
 
 class TimedTLSSocket(_Timed, ssl.SSLSocket):
     """A socket with TLS; sending all is sending several times."""
+
+
+def reset_on_close(sock: Any) -> None:
+    """Let closing a socket drop what it has not sent, and tell the other side at once.
+
+    A close alone ends the connection only after the other side has read everything, which may be never.
+    """
+    while sock is not None:
+        with contextlib.suppress(OSError, AttributeError, TypeError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        sock = getattr(sock, "socket", None)  # TLS within a proxy's TLS

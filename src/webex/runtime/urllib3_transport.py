@@ -40,7 +40,7 @@ from webex.runtime.answers import (
 )
 from webex.runtime.driving import drive_iter
 from webex.runtime.protocol import MAX_HEAD_SIZE
-from webex.runtime.sockets import TimedSocket, TimedTLSSocket
+from webex.runtime.sockets import TimedSocket, TimedTLSSocket, reset_on_close
 
 if TYPE_CHECKING:
     import ssl
@@ -220,6 +220,8 @@ class Urllib3Transport:
                 return _Stream(lease, response, found, reader, host, idle, streamed)
             body = _whole(response, reader, host)
         except BaseException:
+            if lease.connection is not None:
+                reset_on_close(lease.connection.sock)
             lease.end(keep=False)
             raise
         lease.end(keep=reader is not None and response.closed)
@@ -235,9 +237,7 @@ class Urllib3Transport:
         for origin in self._origins.values():
             for connection in tuple(origin.free):
                 with contextlib.suppress(Exception):
-                    sock: Any = connection.sock
-                    if sock is not None:
-                        os.close(sock.detach())
+                    os.close(cast(Any, connection.sock).detach())
 
     def _origin(self, url: str, parts: SplitResult) -> _Origin:
         made = _Origin(self._options.pool_size, self._options.proxy_of(url))
