@@ -47,7 +47,9 @@ def target() -> str:
 
 def registered(url: str) -> list[tuple[str, str, str]]:
     with Webex(BOT_TOKEN, emulator_url=url) as bot:
-        found = [(f"{each.resource}:{each.event}", each.target_url, str(each.status)) for each in bot.webhooks.list()]
+        found = [
+            (f"{each.resource}:{each.event}", str(each.target_url), str(each.status)) for each in bot.webhooks.list()
+        ]
     return sorted(found)
 
 

@@ -37,7 +37,7 @@ def test_plain_handlers_that_wait_for_a_blocking_storage_do_not_take_its_threads
             async with asyncio.timeout(60):
                 return await asyncio.gather(*map(message, rooms))
 
-        assert t._run(both_at_once()) == ["handled", "handled"]
+        assert t.run(both_at_once()) == ["handled", "handled"]
 
 
 def test_blocking_clients_are_bounded_and_those_in_use_stay_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,7 @@ def test_blocking_clients_are_bounded_and_those_in_use_stay_open(monkeypatch: py
             assert not clients._users
             await clients.aclose()
 
-        t._run(main())
+        t.run(main())
 
 
 def test_health_counts_what_runs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,13 @@ def play(tmp_path: Path) -> Iterator[Any]:
     for each in tests:
         each.close()
         sys.modules.pop("bots_page", None)
+
+
+def test_documented_test_of_an_event_loop_passes() -> None:
+    found = named("bots-testing-async")
+    names: dict[str, Any] = {"__name__": "bots_testing_async"}
+    exec(compile(found.code, found.id, "exec", dont_inherit=True), names)
+    asyncio.run(names["test_ping"]())
 
 
 def test_first_bot_answers(play: Any) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from webex.api.messages import FileLike
     from webex.client import AsyncWebex
     from webex.models import Message
+    from webex.testing.async_bots import AsyncBotTest
     from webex.testing.bots import BotTest
 
 
@@ -39,10 +40,10 @@ class Exchange:
         raise CardFailure(f"The bot sent no card. It answered: {self.texts!r}")
 
 
-class Speaker:
-    """A person of the emulator who speaks with the bot."""
+class AsyncSpeaker:
+    """A person of the emulator who speaks with a bot that runs in the event loop of the test."""
 
-    def __init__(self, test: BotTest, person_id: str, token: str) -> None:
+    def __init__(self, test: AsyncBotTest, person_id: str, token: str) -> None:
         self._test, self._token = test, token
         self.id: str = public_id("PEOPLE", person_id)
         self.uuid: str = person_id
@@ -53,7 +54,7 @@ class Speaker:
         """Their e-mail address."""
         return self._test.cloud.state.people[self.uuid].email
 
-    def says(
+    async def says(
         self,
         text: str,
         *,
@@ -69,29 +70,29 @@ class Speaker:
             fields |= {"to_person_id": self._test.bot_id, "markdown": text}
         else:
             fields |= {"room_id": room, "markdown": text if mention is False else f"{self._test.mention} {text}"}
-        return self._test.does(self.client.messages.create(**fields))
+        return await self._test.does(self.client.messages.create(**fields))
 
-    def signs_in(self) -> Exchange:
+    async def signs_in(self) -> Exchange:
         """Sign in to the bot's integration, by the link that the bot sent last, if it did.
 
         `ctx.user_client` is theirs from then on. With `Bot(resume=True)` the answer to what they had asked for follows.
         """
-        return self._test.sign_in(self)
+        return await self._test.sign_in(self)
 
-    def edits(self, message: Message, text: str) -> Exchange:
+    async def edits(self, message: Message, text: str) -> Exchange:
         """Edit a message of theirs."""
         room_id = message.room_id
-        return self._test.does(self.client.messages.update(message.id, room_id=room_id, markdown=text))
+        return await self._test.does(self.client.messages.update(message.id, room_id=room_id, markdown=text))
 
-    def reacts(self, message: Message, name: str = "thumbsup") -> Exchange:
+    async def reacts(self, message: Message, name: str = "thumbsup") -> Exchange:
         """React to a message. A bot hears of it in process, by socket and by fleet; there are no such webhooks."""
-        return self._test.react(self, message, name)
+        return await self._test.react(self, message, name)
 
-    def unreacts(self, message: Message, name: str = "thumbsup") -> Exchange:
+    async def unreacts(self, message: Message, name: str = "thumbsup") -> Exchange:
         """Take a reaction of theirs back."""
-        return self._test.react(self, message, name, event="deleted")
+        return await self._test.react(self, message, name, event="deleted")
 
-    def fills(self, card: Message, **values: Any) -> Exchange:
+    async def fills(self, card: Message, **values: Any) -> Exchange:
         """Fill in the form on a card and submit it; what is not named stays as it is on the card."""
         content = card_of(card)
         inputs = {
@@ -101,22 +102,85 @@ class Speaker:
         if unknown:
             raise CardFailure(f"The card has no input {unknown[0]!r}. It has {', '.join(inputs)}.")
         filled = {name: input_text(value) for name, value in {**inputs, **values}.items()}
-        return self.submits(card, {**submits_of(content)[0].get("data", {}), **filled})
+        return await self.submits(card, {**submits_of(content)[0].get("data", {}), **filled})
 
-    def presses(self, title: str, card: Message | None = None) -> Exchange:
+    async def presses(self, title: str, card: Message | None = None) -> Exchange:
         """Press a button of a card: of the last one that the bot sent, if none is named."""
         chosen = card or self._test.last_card()
         for action in submits_of(card_of(chosen)):
             if action.get("title") == title:
-                return self.submits(chosen, action.get("data", {}))
+                return await self.submits(chosen, action.get("data", {}))
         titles = [action.get("title") for action in submits_of(card_of(chosen))]
         raise CardFailure(f"The card has no button {title!r}. It has {titles!r}.")
 
-    def submits(self, card: Message, inputs: Mapping[str, Any]) -> Exchange:
+    async def submits(self, card: Message, inputs: Mapping[str, Any]) -> Exchange:
         """Submit these very inputs to a card, as a program could."""
-        return self._test.does(
+        return await self._test.does(
             self.client.attachment_actions.create(message_id=card.id, type="submit", inputs=dict(inputs))
         )
+
+    def __repr__(self) -> str:
+        return f"<AsyncSpeaker {self.email}>"
+
+
+class Speaker:
+    """A person of the emulator who speaks with the bot."""
+
+    def __init__(self, test: BotTest, asynchronous: AsyncSpeaker) -> None:
+        self._test = test
+        self.asynchronous: AsyncSpeaker = asynchronous  # the same person, for the event loop of the bot
+        self.id: str = asynchronous.id
+        self.uuid: str = asynchronous.uuid
+        self.client: AsyncWebex = asynchronous.client
+
+    @property
+    def email(self) -> str:
+        """Their e-mail address."""
+        return self.asynchronous.email
+
+    def says(
+        self,
+        text: str,
+        *,
+        room: str | None = None,
+        thread: Message | str | None = None,
+        mention: bool | None = None,
+        files: FileLike | None = None,
+    ) -> Exchange:
+        """Say something: to the bot directly, or in a room, with a mention of the bot (unless `mention=False`)."""
+        said = self.asynchronous.says(text, room=room, thread=thread, mention=mention, files=files)
+        return self._test.run(said)
+
+    def signs_in(self) -> Exchange:
+        """Sign in to the bot's integration, by the link that the bot sent last, if it did.
+
+        `ctx.user_client` is theirs from then on. With `Bot(resume=True)` the answer to what they had asked for follows.
+        """
+        return self._test.run(self.asynchronous.signs_in())
+
+    def edits(self, message: Message, text: str) -> Exchange:
+        """Edit a message of theirs."""
+        return self._test.run(self.asynchronous.edits(message, text))
+
+    def reacts(self, message: Message, name: str = "thumbsup") -> Exchange:
+        """React to a message. A bot hears of it in process, by socket and by fleet; there are no such webhooks."""
+        return self._test.run(self.asynchronous.reacts(message, name))
+
+    def unreacts(self, message: Message, name: str = "thumbsup") -> Exchange:
+        """Take a reaction of theirs back."""
+        return self._test.run(self.asynchronous.unreacts(message, name))
+
+    def fills(self, card: Message, **values: Any) -> Exchange:
+        """Fill in the form on a card and submit it; what is not named stays as it is on the card."""
+        return self._test.run(self.asynchronous.fills(card, **values))
+
+    def presses(self, title: str, card: Message | None = None) -> Exchange:
+        """Press a button of a card: of the last one that the bot sent, if none is named."""
+        return self._test.run(self.asynchronous.presses(title, card))
+
+    def submits(self, card: Message, inputs: Mapping[str, Any]) -> Exchange:
+        """Submit these very inputs to a card, as a program could."""
+        return self._test.run(self.asynchronous.submits(card, inputs))
 
     def __repr__(self) -> str:
         return f"<Speaker {self.email}>"

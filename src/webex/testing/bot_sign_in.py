@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from webex.bots.bot import Bot
     from webex.integration import AsyncIntegration
     from webex.models import Message
-    from webex.testing.bot_people import Speaker
+    from webex.testing.bot_people import AsyncSpeaker
 
 
 async def sign_in(
-    bot: Bot, integration: AsyncIntegration, speaker: Speaker, token: str, sent: Iterable[Message]
+    bot: Bot, integration: AsyncIntegration, speaker: AsyncSpeaker, token: str, sent: Iterable[Message]
 ) -> None:
     """Store a person's token, and tell the bot as the sign-in would, with what the link carries."""
     await integration.adopt(speaker.uuid, token)
