@@ -93,7 +93,7 @@ def test_button_in_a_card_of_another_sender_is_refused(t: BotTest) -> None:
     async def copy() -> Any:
         return await t.alice.client.messages.create(room_id=ops, text="mine", card=content)
 
-    copied = t.run(t._test._act(copy()))
+    copied = t.run(t.asynchronous._act(copy()))
     yes = next(action for action in content["actions"] if action["title"] == "Yes")
     assert t.bob.submits(copied, yes["data"]).texts in ([], [REFUSED])
     assert "approved 7" not in t.bot.texts

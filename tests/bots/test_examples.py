@@ -67,7 +67,7 @@ def test_request_that_could_not_be_sent_is_sent_when_it_is_tried_again(under_tes
     t.alice.says("request 120 bob@example.com")
     assert "Request 2 is with bob@example.com." in t.bot.texts
     assert faults[0].hits == 5  # the client itself repeats four times
-    assert len([each for each in t._test._sent() if each.attachments]) == 1
+    assert len([each for each in t.asynchronous._sent() if each.attachments]) == 1
 
 
 def test_support_queue(under_test: Any) -> None:

@@ -59,16 +59,16 @@ def t(handled: Handled) -> Iterator[BotTest]:
 def happening(t: BotTest, bot: Bot | None = None, **fields: Any) -> Happening:
     known: dict[str, Any] = {"id": "m", "room_type": "direct", "person_id": t.alice.id, "text": "act"}
     said = Message(**(known | fields))
-    return from_data("messages", "created", said, client=(bot or t._test._bot).client)
+    return from_data("messages", "created", said, client=(bot or t.asynchronous._bot).client)
 
 
 def test_repetition_is_ignored_when_asked_for(handled: Handled, t: BotTest) -> None:
     room = t.alice.says("hello").messages[0].room_id
     handled.seen.clear()
-    outcomes = [t.run(t._test._bot.handle(happening(t, room_id=room), once=True)) for _ in range(3)]
+    outcomes = [t.run(t.asynchronous._bot.handle(happening(t, room_id=room), once=True)) for _ in range(3)]
     assert outcomes == ["handled", "ignored", "ignored"]
-    assert t.run(t._test._bot.handle(happening(t, room_id=room))) == "handled"
-    assert t.run(t._test._bot.handle(happening(t, id="n", room_id=room), once=True)) == "handled"
+    assert t.run(t.asynchronous._bot.handle(happening(t, room_id=room))) == "handled"
+    assert t.run(t.asynchronous._bot.handle(happening(t, id="n", room_id=room), once=True)) == "handled"
     assert len(handled.seen) == 3
 
 
@@ -78,10 +78,10 @@ def test_one_of_several_workers_handles_an_event(shared: str, handled: Handled, 
     with BotTest(handled.bot(), storage=storage) as t:
         room = t.alice.says("hello").messages[0].room_id
         handled.seen.clear()
-        workers = [t._test._bot]
+        workers = [t.asynchronous._bot]
         for _ in range(3):
             worker = handled.bot()
-            worker.use(t.client_of(t._test._bot_token, storage))
+            worker.use(t.client_of(t.asynchronous._bot_token, storage))
             workers.append(worker)
 
         async def deliver() -> list[str]:
@@ -106,7 +106,7 @@ def test_event_that_was_killed_midway_is_handled_again(handled: Handled, t: BotT
 
     async def killed() -> None:
         handled.gate = asyncio.Event()
-        worker = asyncio.ensure_future(t._test._bot.handle(happening(t, room_id=room), once=True))
+        worker = asyncio.ensure_future(t.asynchronous._bot.handle(happening(t, room_id=room), once=True))
         while not handled.seen:
             await asyncio.sleep(0.01)
         worker.cancel()
@@ -115,15 +115,15 @@ def test_event_that_was_killed_midway_is_handled_again(handled: Handled, t: BotT
         handled.gate = None
 
     t.run(asyncio.wait_for(killed(), 60))
-    assert t.run(t._test._bot.handle(happening(t, room_id=room), once=True)) == "handled"
-    assert t.run(t._test._bot.handle(happening(t, room_id=room), once=True)) == "ignored"
+    assert t.run(t.asynchronous._bot.handle(happening(t, room_id=room), once=True)) == "handled"
+    assert t.run(t.asynchronous._bot.handle(happening(t, room_id=room), once=True)) == "ignored"
     assert handled.seen == [("act", False), ("act", True)]
 
 
 def test_event_that_asks_for_a_repetition_gets_it(handled: Handled, t: BotTest) -> None:
     room = t.alice.says("hello").messages[0].room_id
     handled.raises = [Retry(0)]
-    outcomes = [t.run(t._test._bot.handle(happening(t, room_id=room), once=True)) for _ in range(3)]
+    outcomes = [t.run(t.asynchronous._bot.handle(happening(t, room_id=room), once=True)) for _ in range(3)]
     assert outcomes == ["retry", "handled", "ignored"]
 
 
@@ -142,26 +142,28 @@ def test_event_comes_again_while_the_storage_is_away(
 
     with monkeypatch.context() as patched:
         patched.setattr(repeats, "leased", Away)
-        assert t.run(t._test._bot.handle(happening(t, room_id=room), once=True)) == "retry"
+        assert t.run(t.asynchronous._bot.handle(happening(t, room_id=room), once=True)) == "retry"
     assert not handled.seen
-    assert t.run(t._test._bot.handle(happening(t, room_id=room), once=True)) == "handled"
+    assert t.run(t.asynchronous._bot.handle(happening(t, room_id=room), once=True)) == "handled"
 
 
 def test_person_who_comes_back_into_a_room_is_no_repetition(handled: Handled, t: BotTest) -> None:
     def added(created: str) -> Happening:
         member = Membership.from_dict({"id": "x", "roomId": "r", "personId": t.bob.id, "created": created})
-        return from_data("memberships", "created", member, client=t._test._bot.client, actor=t.alice.id)
+        return from_data("memberships", "created", member, client=t.asynchronous._bot.client, actor=t.alice.id)
 
     outcomes = [
-        t.run(t._test._bot.handle(added(day), once=True))
+        t.run(t.asynchronous._bot.handle(added(day), once=True))
         for day in ("2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z")
     ]
     assert outcomes == ["handled", "ignored", "handled"]
 
 
 def test_event_that_nothing_tells_from_the_next_is_handled_each_time(handled: Handled, t: BotTest) -> None:
-    renamed = from_data("rooms", "updated", Room(id="r", title="x"), client=t._test._bot.client, actor=t.alice.id)
-    assert [t.run(t._test._bot.handle(renamed, once=True)) for _ in range(2)] == ["handled", "handled"]
+    renamed = from_data(
+        "rooms", "updated", Room(id="r", title="x"), client=t.asynchronous._bot.client, actor=t.alice.id
+    )
+    assert [t.run(t.asynchronous._bot.handle(renamed, once=True)) for _ in range(2)] == ["handled", "handled"]
 
 
 def test_events_of_a_broker_are_handled_once(handled: Handled, t: BotTest) -> None:
@@ -190,7 +192,7 @@ def test_events_of_a_broker_are_handled_once(handled: Handled, t: BotTest) -> No
             yield Delivered(number, str(room))
 
     async def consume() -> None:
-        await asyncio.wait_for(t._test._bot.consume(events(), once=True), 60)
+        await asyncio.wait_for(t.asynchronous._bot.consume(events(), once=True), 60)
 
     t.run(consume())
     assert len(handled.seen) == 2
@@ -199,7 +201,7 @@ def test_events_of_a_broker_are_handled_once(handled: Handled, t: BotTest) -> No
 
 def test_account_that_received_an_event_is_told(t: BotTest) -> None:
     found: list[Any] = []
-    t._test._bot.observers.append(lambda each, _: found.append(each.received_by))
+    t.asynchronous._bot.observers.append(lambda each, _: found.append(each.received_by))
     room = t.alice.says("hello").messages[0].room_id
-    t.run(t._test._bot.handle(happening(t, room_id=room)))
+    t.run(t.asynchronous._bot.handle(happening(t, room_id=room)))
     assert set(found) == {t.bot_id}

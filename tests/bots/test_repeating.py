@@ -63,7 +63,9 @@ def test_sender_whose_profile_may_not_be_read_is_known_by_id() -> None:
         message = t.alice.says("hello").messages[0]
         t.cloud.faults.add(f"/v1/people/{t.alice.id}", status=403)
         asked = Message(id="x", room_id=message.room_id, person_id=t.alice.id, text="hello")
-        outcome = t.run(t._test._bot.handle(from_data("messages", "created", asked, client=t._test._bot.client)))
+        outcome = t.run(
+            t.asynchronous._bot.handle(from_data("messages", "created", asked, client=t.asynchronous._bot.client))
+        )
         assert outcome == "handled"
         assert senders[1:] == [(t.alice.id, None)]
 
@@ -180,7 +182,7 @@ def test_submission_whose_card_was_replaced_is_handled_again() -> None:
         t.alice.fills(card, number=7)
         t.bot.replied("ordered 7")
         assert tries == [7, 7]
-        cards = [each for each in t._test._sent() if each.attachments]
+        cards = [each for each in t.asynchronous._sent() if each.attachments]
         assert len(cards) == 1  # the one that the second try sent, in place of that of the first
         t.alice.submits(cards[0], {"_w": "x"})
         t.bot.replied("That can't be used here any more.")
@@ -203,5 +205,5 @@ def test_event_without_an_actor_is_its_authors() -> None:
             return await bot.handle(happening)
 
         assert t.run(handle()) == "handled"
-        assert "alice@example.com" in [each.text for each in t._test._sent()]
+        assert "alice@example.com" in [each.text for each in t.asynchronous._sent()]
         assert said.room_id is not None

@@ -122,9 +122,9 @@ def test_dialog_that_ran_out_while_the_bot_was_down_ends_after_the_restart() -> 
 def test_step_that_is_delivered_again_after_the_end_does_not_run_again() -> None:
     with BotTest(bot_with()) as t:
         t.alice.says("begin")
-        begun = list(t._test._delivered)
+        begun = list(t.asynchronous._delivered)
         t.advance(minutes=6)
-        t._test._delivered = begun
+        t.asynchronous._delivered = begun
         t.redeliver()
         t.bot.silent()
 
@@ -139,11 +139,11 @@ def test_of_several_workers_one_ends_a_dialog(shared: str, tmp_path: Path) -> No
         t.cloud.clock.advance(600)
         others = [bot_with(ended) for _ in range(4)]
         for other in others:
-            other.use(t.client_of(t._test._bot_token, storage))
+            other.use(t.client_of(t.asynchronous._bot_token, storage))
             other.now = t.cloud.now
 
         async def look() -> int:
-            return sum(await asyncio.gather(*(bot.end_overdue_dialogs() for bot in (t._test._bot, *others))))
+            return sum(await asyncio.gather(*(bot.end_overdue_dialogs() for bot in (t.asynchronous._bot, *others))))
 
         count: list[int] = []
 
@@ -283,7 +283,7 @@ def test_bot_that_is_no_longer_in_the_room_ends_a_dialog_in_silence() -> None:
 
 def _records(t: BotTest) -> list[dict[str, Any]]:
     async def read() -> list[dict[str, Any]]:
-        return [value async for _, _, value in t._test._bot.storage.of_every_user("bot-dialogs")]
+        return [value async for _, _, value in t.asynchronous._bot.storage.of_every_user("bot-dialogs")]
 
     return t.run(read())
 
@@ -344,7 +344,7 @@ def test_bot_that_receives_ends_dialogs_by_itself(door: Door, monkeypatch: pytes
         t.cloud.clock.advance(600)
 
         async def told() -> None:
-            while not any("Too late" in str(message.markdown) for message in t._test._sent()):
+            while not any("Too late" in str(message.markdown) for message in t.asynchronous._sent()):
                 await asyncio.sleep(0.01)
 
         t.run(asyncio.wait_for(told(), 20))

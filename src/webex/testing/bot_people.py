@@ -126,12 +126,13 @@ class AsyncSpeaker:
 class Speaker:
     """A person of the emulator who speaks with the bot."""
 
-    def __init__(self, test: BotTest, asynchronous: AsyncSpeaker) -> None:
+    def __init__(self, test: BotTest, person_id: str, token: str) -> None:
         self._test = test
-        self.asynchronous: AsyncSpeaker = asynchronous  # the same person, for the event loop of the bot
-        self.id: str = asynchronous.id
-        self.uuid: str = asynchronous.uuid
-        self.client: AsyncWebex = asynchronous.client
+        # The same person, for the event loop of the bot.
+        self.asynchronous: AsyncSpeaker = AsyncSpeaker(test.asynchronous, person_id, token)
+        self.id: str = self.asynchronous.id
+        self.uuid: str = self.asynchronous.uuid
+        self.client: AsyncWebex = self.asynchronous.client
 
     @property
     def email(self) -> str:

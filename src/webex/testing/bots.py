@@ -43,6 +43,8 @@ class BotTest:
     """
 
     def __init__(self, bot: Bot, *, door: Door = "test", storage: Any = None) -> None:
+        from webex.emulator.accounts import ALICE_ID, ALICE_TOKEN, BOB_ID, BOB_TOKEN
+
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -51,58 +53,58 @@ class BotTest:
             raise ConfigurationError(
                 "An event loop is running, and BotTest has one of its own: async with AsyncBotTest(bot) as t."
             )
-        self._test = AsyncBotTest(bot, door=door, storage=storage)
+        self.asynchronous: AsyncBotTest = AsyncBotTest(bot, door=door, storage=storage)  # the same, in the loop
         self._loop = asyncio.new_event_loop()
-        self.run(self._test.start())
-        self.cloud: Cloud = self._test.cloud
-        self.bot_id: str = self._test.bot_id
-        self.alice: Speaker = Speaker(self, self._test.alice)
-        self.bob: Speaker = Speaker(self, self._test.bob)
-        self.bot: Replies = self._test.bot
+        self.run(self.asynchronous.start())
+        self.cloud: Cloud = self.asynchronous.cloud
+        self.bot_id: str = self.asynchronous.bot_id
+        self.alice: Speaker = Speaker(self, ALICE_ID, ALICE_TOKEN)
+        self.bob: Speaker = Speaker(self, BOB_ID, BOB_TOKEN)
+        self.bot: Replies = self.asynchronous.bot
 
     # What a test does
 
     @property
     def mention(self) -> str:
         """The markdown that mentions the bot."""
-        return self._test.mention
+        return self.asynchronous.mention
 
     @property
     def last(self) -> Exchange:
         """What was done last, and what the bot answered."""
-        return self._test.last
+        return self.asynchronous.last
 
     def room(self, title: str, *people: Speaker) -> str:
         """Make a room with the bot and these people (default: Alice); return its id."""
-        return self.run(self._test.room(title, *(each.asynchronous for each in people)))
+        return self.run(self.asynchronous.room(title, *(each.asynchronous for each in people)))
 
     def does(self, act: Coroutine[Any, Any, Any]) -> Exchange:
         """Do something in the cloud, let the bot handle what follows, and return what it answered."""
-        return self.run(self._test.does(act))
+        return self.run(self.asynchronous.does(act))
 
     def restart(self) -> None:
         """Begin again with what is stored, as after a restart of the process."""
-        self.run(self._test.restart())
+        self.run(self.asynchronous.restart())
 
     def redeliver(self) -> Exchange:
         """Deliver what the bot handled last once more, marked as redelivered."""
-        return self.run(self._test.redeliver())
+        return self.run(self.asynchronous.redeliver())
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> Exchange:
         """Move the clock of the bot and of the cloud; return what was said of dialogs whose time ran out."""
-        return self.run(self._test.advance(days=days, hours=hours, minutes=minutes, seconds=seconds))
+        return self.run(self.asynchronous.advance(days=days, hours=hours, minutes=minutes, seconds=seconds))
 
     def say(self, room_id_or_email: str, what: Any) -> Exchange:
         """Let the bot say something unasked for."""
-        return self.run(self._test.say(room_id_or_email, what))
+        return self.run(self.asynchronous.say(room_id_or_email, what))
 
     def last_card(self) -> Message:
         """Return the last message with a card that the bot sent."""
-        return self._test.last_card()
+        return self.asynchronous.last_card()
 
     def client_of(self, token: str, storage: Any = None) -> AsyncWebex:
         """Return a client of the cloud."""
-        return self._test.client_of(token, storage)
+        return self.asynchronous.client_of(token, storage)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the event loop of the bot."""
@@ -112,7 +114,7 @@ class BotTest:
         """End the bot and the cloud."""
         if self._loop.is_closed():
             return
-        self.run(self._test.aclose())
+        self.run(self.asynchronous.aclose())
         self.run(self._loop.shutdown_asyncgens())
         self.run(self._loop.shutdown_default_executor())
         self._loop.close()
