@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -18,6 +19,7 @@ from webex.emulator.cloud import Cloud
 from webex.fleet import Fleet
 from webex.fleet.connections import Connections
 from webex.realtime.checkpoint import Checkpoint
+from webex.realtime.subscription import Subscription
 from webex.storage import RedisStorage
 
 
@@ -79,6 +81,60 @@ def test_leaving_that_hangs_does_not_hold_up_the_joining(
             await site.published(3)
             assert fleet.users == [user]
             assert webex_cloud.mercury.connections() == 1
+
+    run(main())
+
+
+def test_connection_that_failed_and_closes_late_takes_nothing_from_the_one_that_followed(
+    webex_cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that was stopped finds its socket replaced and its lease lapsed, and takes the shard again."""
+    stop, on_failure = Subscription.stop_listening, Connections._on_failure
+
+    async def main() -> None:
+        closing, closes, began, published = (asyncio.Event() for _ in range(4))
+        late: list[asyncio.Task[None] | None] = []
+        told: list[str] = []
+
+        async def stop_late(subscription: Subscription[Any]) -> None:
+            late.append(asyncio.current_task())
+            closing.set()
+            await closes.wait()
+            await stop(subscription)
+
+        async def hold(text: str) -> None:
+            if text == "in hand":
+                began.set()
+                await published.wait()
+
+        def note(connections: Connections, user: str, error: BaseException) -> None:
+            told.append(user)
+            on_failure(connections, user, error)
+
+        async with site_of(webex_cloud, tmp_path, 1) as site, site.worker("a") as fleet:
+            user, connections = site.people[0], fleet._connections
+            assert connections is not None
+            await fleet.wait_until_connected()
+            monkeypatch.setattr(Subscription, "stop_listening", stop_late)
+            webex_cloud.mercury.drop(site.emails[user], 4000, "replaced")
+            await closing.wait()
+            monkeypatch.setattr(Subscription, "stop_listening", stop)
+            monkeypatch.setattr(fleet._hub, "on_failure", lambda user, error: note(connections, user, error))
+            await connections.leave(user)
+            connections.join(user)
+            await fleet.wait_until_connected()
+            site.log.before = hold
+            await site.write("in hand")
+            await began.wait()
+            closes.set()
+            assert late[0] is not None
+            await asyncio.wait({late[0]})
+            await fleet.wait_until_connected()
+            published.set()
+            await site.write("later")
+            await site.published(2)
+            assert site.log.texts() == ["in hand", "later"]
+            assert told == []
 
     run(main())
 

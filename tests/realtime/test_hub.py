@@ -13,6 +13,7 @@ from webex import AsyncIntegration, AsyncWebex, Integration, RealtimeHub
 from webex.emulator import accounts
 from webex.emulator.cloud import Cloud
 from webex.errors import ConfigurationError, ConnectionReplacedError, NotSignedInError, RealtimeError, SlowConsumerError
+from webex.realtime.user_connection import UserConnection
 
 APP = {
     "client_id": accounts.CLIENT_ID,
@@ -218,5 +219,52 @@ def test_adding_that_was_given_up_takes_nothing_from_a_later_one(webex_cloud: Cl
             await write(alice, "one@example.com", "hello")
             assert await next_of(hub, 1) == ["hello"]
             assert webex_cloud.mercury.connections() == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("how", ["remove", "close"])
+def test_user_who_is_removed_while_waiting_to_connect_is_not_connected(webex_cloud: Cloud, how: str) -> None:
+    async def main() -> None:
+        async with hub_of(webex_cloud, starting=1) as (hub, _):
+            people = [webex_cloud.add_person(f"{name}@example.com") for name in ("one", "two")]
+            for person in people:
+                await hub._integration.adopt(person.id, webex_cloud.token_for(person.email))
+            async with hub._gate:  # another user is being connected
+                waiting = asyncio.ensure_future(hub.add(people[0].id))
+                await until(lambda: people[0].id in hub._listening)
+                assert hub.users == []
+                await (hub.remove(people[0].id) if how == "remove" else hub.aclose())
+            await waiting
+            assert webex_cloud.mercury.opened_count == 0
+            assert hub.users == []
+
+    run(main())
+
+
+def test_user_who_is_removed_while_connecting_does_not_stay_connected(
+    webex_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure = UserConnection.ensure
+
+    async def main() -> None:
+        begun, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def ensure_late(connection: UserConnection) -> None:
+            begun.set()
+            await goes_on.wait()
+            await ensure(connection)
+
+        async with hub_of(webex_cloud) as (hub, _):
+            person = webex_cloud.add_person("one@example.com")
+            await hub._integration.adopt(person.id, webex_cloud.token_for(person.email))
+            monkeypatch.setattr(UserConnection, "ensure", ensure_late)
+            adding = asyncio.ensure_future(hub.add(person.id))
+            await begun.wait()
+            await hub.remove(person.id)
+            goes_on.set()
+            await asyncio.wait({adding})
+            await until(lambda: webex_cloud.mercury.connections() == 0)
+            assert hub.users == []
 
     run(main())

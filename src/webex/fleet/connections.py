@@ -126,13 +126,13 @@ class Connections:
         if leaving := self._leaving.get(user):
             await asyncio.wait({leaving}, timeout=_LEAVING_PATIENCE)
             self._left(user, leaving)  # one that hangs goes on by itself: the new connection replaces what it closes
-        self._delivery.resume(user)
         backoff = Backoff(1.0, _LONGEST_PAUSE)
         if replaced := self._replaced.get(user, 0):  # another worker may have it by right: it is asked less and less
             await asyncio.sleep(min(_FIRST_AFTER_REPLACED * 2.0**replaced, _LONGEST_PAUSE))
         while True:
             if not self._may(user):
                 return
+            self._delivery.resume(user)  # only now: an earlier connection may have failed while this one waited
             try:
                 await self._hub.add(user)
                 return

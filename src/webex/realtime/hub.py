@@ -71,8 +71,8 @@ class RealtimeHub(Unpicklable):
 
     @property
     def users(self) -> list[str]:
-        """The keys of the users that the hub listens for."""
-        return list(self._listening)
+        """The keys of the users that the hub listens for; not of those who are being connected for the first time."""
+        return list(self._forwarding)
 
     async def add(self, user_key: str) -> None:
         """Listen for one more user; returns when their events flow. A second call for a user does nothing."""
@@ -89,12 +89,14 @@ class RealtimeHub(Unpicklable):
         listening.on_revoked = lambda error: self._revoked(key, listening, error)
         try:
             async with self._gate:
-                await listening.start()
+                if self._listening.get(key) is listening:  # and was not removed while it waited
+                    await listening.start()
         except BaseException:
             if self._listening.get(key) is listening:  # and not one that was added meanwhile
                 del self._listening[key]
             raise
         if self._listening.get(key) is not listening:  # removed meanwhile
+            await listening.stop_listening()
             return
         self._failed.pop(key, None)
         self._forwarding[key] = self._tasks.start(self._forward(key, listening))
@@ -162,6 +164,7 @@ class RealtimeHub(Unpicklable):
         self._closed = True
         self._woken.set()
         listening, self._listening = self._listening, {}
+        self._forwarding.clear()
         await self._tasks.close()
         await asyncio.gather(*(each.stop_listening() for each in listening.values()), return_exceptions=True)
 
@@ -208,5 +211,6 @@ class RealtimeHub(Unpicklable):
                 self._failed[key] = error
                 del self._listening[key], self._forwarding[key]
             await listening.stop_listening()
-            if self.on_failure is not None:
+            # A user who was added again meanwhile is listened for: this failure is not that of the new connection.
+            if self.on_failure is not None and key not in self._listening:
                 self.on_failure(key, error)

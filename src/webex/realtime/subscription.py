@@ -112,6 +112,9 @@ class Subscription(WaitsForEvents, Unpicklable, Generic[E_co]):
             except BaseException:
                 self._closed = True
                 raise
+            if self._closed:  # stopped meanwhile
+                await self._connection.detach(self)
+                raise RealtimeError("Listening was ended before it had begun.")
         return self
 
     async def stop_listening(self) -> None:
