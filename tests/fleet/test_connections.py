@@ -20,6 +20,7 @@ from webex.fleet import Fleet
 from webex.fleet.connections import Connections
 from webex.realtime.checkpoint import Checkpoint
 from webex.realtime.subscription import Subscription
+from webex.realtime.user_connection import UserConnection
 from webex.storage import RedisStorage
 
 
@@ -81,6 +82,45 @@ def test_leaving_that_hangs_does_not_hold_up_the_joining(
             await site.published(3)
             assert fleet.users == [user]
             assert webex_cloud.mercury.connections() == 1
+
+    run(main())
+
+
+def test_user_who_is_left_before_the_first_connection_is_open_is_not_among_the_users(
+    webex_cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is posted until then is owed to nobody: who waits for `users` must not be told too soon."""
+    ensure, detach = UserConnection.ensure, UserConnection.detach
+
+    async def main() -> None:
+        begun, closes = asyncio.Event(), asyncio.Event()
+
+        async def hang(connection: UserConnection) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        async def detach_late(connection: UserConnection, subscription: Subscription[Any]) -> None:
+            await closes.wait()
+            await detach(connection, subscription)
+
+        async with site_of(webex_cloud, tmp_path, 1) as site:
+            monkeypatch.setattr(UserConnection, "ensure", hang)
+            monkeypatch.setattr(UserConnection, "detach", detach_late)
+            async with site.worker("a") as fleet:
+                user, connections = site.people[0], fleet._connections
+                assert connections is not None
+                await begun.wait()
+                leaving = asyncio.ensure_future(connections.leave(user))
+                await until(lambda: not fleet.health.connecting)
+                assert fleet.users == []
+                assert fleet.health.users == 0
+                monkeypatch.setattr(UserConnection, "ensure", ensure)
+                connections.join(user)
+                closes.set()
+                await leaving
+                await until(lambda: fleet.users == [user])
+                await site.write("hello")
+                await site.published(1)
 
     run(main())
 

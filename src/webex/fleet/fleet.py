@@ -321,7 +321,7 @@ class Fleet(Handlers, Unpicklable):
 
     @property
     def users(self) -> list[str]:
-        """The users that this worker listens for."""
+        """The users that this worker listens for, once each is connected: from then on their events are delivered."""
         return [] if self._hub is None else self._hub.users
 
     @property

@@ -71,7 +71,7 @@ class RealtimeHub(Unpicklable):
 
     @property
     def users(self) -> list[str]:
-        """The keys of the users that the hub listens for; not of those who are being connected for the first time."""
+        """The keys of the users that the hub listens for; not of those who are yet to be connected."""
         return list(self._forwarding)
 
     async def add(self, user_key: str) -> None:
