@@ -124,7 +124,7 @@ class App(Unpicklable):
                 f"{' and '.join(stray)} in the config mapping belongs to one user; an integration has many, each with "
                 "stored tokens. Use integration.client_for(…), or a stand-alone Webex or AsyncWebex."
             )
-        made = cls(settled, style, storage=_one_storage(storage, rest), hooks=hooks or rest.get("hooks") or ())
+        made = cls(settled, style, storage=_one_storage(storage, rest), hooks=_one_hooks(hooks, rest))
         made.require(*needs)
         return made
 
@@ -147,9 +147,9 @@ class App(Unpicklable):
         credentials, config = split_attributes(credentials, config)
         settled, rest = _settle(settings, config)
         chosen = _one_storage(storage, rest)
-        made = cls(settled, style, storage=chosen, hooks=hooks or rest.get("hooks") or ())
+        made = cls(settled, style, storage=chosen, hooks=_one_hooks(hooks, rest))
         given = credentials if credentials is not None else rest.get("credentials")
-        callback = refresh_callback or rest.get("refresh_callback")
+        callback = refresh_callback if refresh_callback is not None else rest.get("refresh_callback")
         return made, standalone_source(made.credentials, given, callback, has_storage=chosen is not None)
 
     def require(self, *names: str) -> None:
@@ -197,6 +197,12 @@ def _settle(settings: Mapping[str, Any], config: Mapping[str, Any] | Config | No
     if isinstance(config, Config):
         return (config.replace(**given) if given else config), {}
     return load_config(given, config)
+
+
+def _one_hooks(hooks: Any, rest: Mapping[str, Any]) -> Any:
+    """Return the hooks of the argument, else those of the mapping."""
+    found = rest.get("hooks") if hooks is None or hooks in ((), []) else hooks
+    return () if found is None else found
 
 
 def _one_storage(storage: Any, rest: Mapping[str, Any]) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from webex.auth.callbacks import CallbackTokens
 from webex.auth.sources import NoToken, StaticToken, UserTokens
 from webex.auth.store import STANDALONE_KEY
-from webex.auth.tokens import normalise_token
+from webex.auth.tokens import TokenSet, normalise_token
+from webex.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from webex.auth.credentials import Credentials
@@ -26,6 +27,10 @@ def standalone_source(
     of the environment is not for a storage of one's own: it would make every session that person's.
     """
     config, now = shared.config, shared.endpoint.now()
+    if not isinstance(credentials, str | Mapping | TokenSet | None):
+        raise ConfigurationError(
+            f"credentials must be a token as text, or a mapping with access_token, not {type(credentials).__name__}."
+        )
     tokens = normalise_token(credentials, now)
     named = config.origin("access_token" if config.access_token else "refresh_token")
     if tokens is None and (not has_storage or named.startswith(("argument", "config"))):

@@ -55,7 +55,7 @@ def load_config(
     `arguments` that are None count as not given. `mapping` is nested as in the Node guide, with snake_case or camelCase
     names. Raises `ConfigurationError` for an unknown name, a wrong type, or two values that contradict.
     """
-    explicit, explicit_origins, rest = given(arguments or {}, mapping or {})
+    explicit, explicit_origins, rest = given(arguments or {}, {} if mapping is None else mapping)
     environment = os.environ if environ is None else environ
     levels: list[tuple[dict[str, Any], dict[str, str]]] = [(explicit, explicit_origins)]
     for prefix in ("WEBEX", "CISCOSPARK"):
@@ -123,7 +123,7 @@ def _resolve(settled: dict[str, Any], origins: dict[str, str]) -> dict[str, Any]
     values = dict(settled)
     values["scope"] = scope(values.get("scope", ""), origins.get("scope", "scope"))
     environment = values.get("environment", "production")
-    if environment not in _CLOUDS:
+    if not isinstance(environment, str) or environment not in _CLOUDS:
         raise ConfigurationError(
             f"environment is {environment!r} ({origins['environment']}); it is 'production' or 'fedramp'."
         )

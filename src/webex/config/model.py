@@ -152,6 +152,10 @@ def check(config: Config) -> None:
             raise ConfigurationError(
                 f"{name} ({config.origin(name)}) must be text that is not empty, not {type(value).__name__}."
             )
+    for name in ("tracking_id_prefix", "app_name", "app_version"):
+        value = getattr(config, name)
+        if not isinstance(value, str | None):
+            raise ConfigurationError(f"{name} ({config.origin(name)}) must be text, not {type(value).__name__}.")
     for name in ("timeout", "connect_timeout", "idle_timeout", "refresh_deadline", "lease_ttl"):
         if not is_number(getattr(config, name)) or getattr(config, name) <= 0:
             raise ConfigurationError(f"{name} ({config.origin(name)}) must be a number of seconds above 0.")
@@ -168,7 +172,7 @@ def check(config: Config) -> None:
             raise ConfigurationError(f"{name} ({config.origin(name)}) must be a number above 0, or None for no limit.")
     for name in ("pool_size", "credential_cache_size"):
         value = getattr(config, name)
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ConfigurationError(f"{name} must be a whole number, 1 or more.")
     if config.refresh_deadline >= config.lease_ttl:
         raise ConfigurationError(

@@ -42,7 +42,10 @@ def texts(value: Any, name: str, origin: str) -> tuple[str, ...]:
     """Return a tuple of texts."""
     if isinstance(value, str) or not isinstance(value, (list, tuple, set, frozenset)):
         raise ConfigurationError(f"{name} ({origin}) must be a list of texts, not {type(value).__name__}.")
-    return tuple(str(item).lower().strip() if name != "issuers" else str(item) for item in value)
+    for item in value:
+        if not isinstance(item, str):
+            raise ConfigurationError(f"{name} ({origin}) must be a list of texts; one is {type(item).__name__}.")
+    return tuple(item.lower().strip() if name != "issuers" else item for item in value)
 
 
 def base_url(value: Any, name: str, origin: str, plain_http_hosts: tuple[str, ...] = ()) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from webex.http.types import HostPolicy, TokenSource
     from webex.runtime.protocol import Runtime, WireResponse
 
+_HOOKS: Final = ("on_request", "on_response", "on_attempt", "on_retry", "on_event")
 _LARGEST_ERROR: Final = 64 * 1024
 _LONGEST_TRANSFER: Final = 3600.0  # seconds for a file, as long as it keeps coming
 _SLOWEST_UPLOAD: Final = 64 * 1024  # bytes a second
@@ -86,6 +87,14 @@ def _whereabouts(exchange: Exchange) -> tuple[str, str | None, str | None]:
     return urlsplit(exchange.url).netloc.rpartition("@")[2], exchange.request.template, user_key
 
 
+def _checked_hooks(hooks: Any) -> list[Any]:
+    found = items_of("hooks", hooks, "hooks")
+    for hook in found:
+        if not any(hasattr(hook, name) for name in _HOOKS):
+            raise ConfigurationError(f"hooks: {type(hook).__name__} has none of the methods {', '.join(_HOOKS)}.")
+    return found
+
+
 class Pipeline:
     """Sends requests for one configuration. Holds no token: each call brings the source of its own."""
 
@@ -93,7 +102,7 @@ class Pipeline:
         self.runtime = runtime
         self.config = config
         self.hosts = hosts
-        every: tuple[Any, ...] = (*items_of("hooks", hooks, "hooks"), *installed_hooks())
+        every: tuple[Any, ...] = (*_checked_hooks(hooks), *installed_hooks())
         self._hooks = tuple(hook for hook in every if hasattr(hook, "on_request") or hasattr(hook, "on_response"))
         self._tracking = Tracking(config)
         self.limits: RateLimits = RateLimits(
