@@ -72,6 +72,6 @@ def start(database: str, expired: str) -> Iterator[Start]:
 
 def outcome(process: subprocess.Popen[str]) -> Any:
     """What a worker said of its calls."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     return json.loads(out)

@@ -18,7 +18,7 @@ from typing import Any
 from webex import AsyncIntegration, Integration
 from webex.storage import SQLiteStorage
 
-SETTINGS: dict[str, Any] = {"lease_ttl": 3.0, "refresh_deadline": 2.0, "credential_max_age": 0}
+SETTINGS: dict[str, Any] = {"lease_ttl": 30.0, "refresh_deadline": 25.0, "credential_max_age": 0}
 
 
 def pickled(storage: object) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from webex import AsyncIntegration, Integration
 from webex.storage import MigratingStorage, PostgresStorage, RedisStorage
 
-SETTINGS: dict[str, Any] = {"lease_ttl": 10.0, "refresh_deadline": 8.0, "credential_max_age": 0}
+SETTINGS: dict[str, Any] = {"lease_ttl": 30.0, "refresh_deadline": 25.0, "credential_max_age": 0}
 
 
 def storages(described: str) -> tuple[RedisStorage, PostgresStorage]:

@@ -15,7 +15,7 @@ from typing import Any
 import webex.storage
 from tests.auth import worker
 
-SETTINGS: dict[str, Any] = {"lease_ttl": 10.0, "refresh_deadline": 8.0, "credential_max_age": 0}
+SETTINGS: dict[str, Any] = {"lease_ttl": 30.0, "refresh_deadline": 25.0, "credential_max_age": 0}
 
 
 def storage_of(text: str) -> Any:
