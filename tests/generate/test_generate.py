@@ -50,6 +50,17 @@ def test_all_59_operations_of_the_messaging_api_are_there() -> None:
     assert methods == 58  # messages.create is written by hand
 
 
+def test_facts_added_by_hand_are_kept_when_the_facts_are_made_anew() -> None:
+    committed = (command.FACTS / "messaging.json").read_text("utf-8")
+    described, added = json.loads(committed), command.additions()["messaging.json"]
+    for addition in added:
+        schema = described["schemas"][addition["schema"]]
+        assert addition["field"] in schema["fields"], "additions.json and messaging.json differ"
+        schema["fields"].remove(addition["field"])
+    assert facts.write(facts.add(described, added)) == committed
+    assert facts.write(facts.add(json.loads(committed), added)) == committed, "the description has them by now"
+
+
 def description(paths: dict[str, Any], schemas: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"paths": paths, "components": {"schemas": schemas or {}}}
 

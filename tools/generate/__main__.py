@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tools.generate import code, facts
 
@@ -22,7 +23,17 @@ SOURCES = {"webex-messaging.json": "messaging.json"}
 
 def read_descriptions(folder: Path) -> dict[Path, str]:
     """Facts files and their text."""
-    return {FACTS / name: facts.write(facts.read_file(folder / source)) for source, name in SOURCES.items()}
+    added = additions()
+    return {
+        FACTS / name: facts.write(facts.add(facts.read_file(folder / source), added.get(name, [])))
+        for source, name in SOURCES.items()
+    }
+
+
+def additions() -> dict[str, list[dict[str, Any]]]:
+    """Return the facts that were added by hand, for each facts file."""
+    found: dict[str, list[dict[str, Any]]] = json.loads((FACTS / "additions.json").read_text("utf-8"))
+    return found
 
 
 def write_code() -> dict[Path, str]:

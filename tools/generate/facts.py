@@ -225,6 +225,16 @@ def read_file(path: Path) -> dict[str, Any]:
     return Facts(json.loads(path.read_text("utf-8"))).read(path.name)
 
 
+def add(facts: dict[str, Any], additions: list[dict[str, Any]]) -> dict[str, Any]:
+    """Put the fields in that the cloud sends and no description has, each after the field that it names."""
+    for addition in additions:
+        fields = facts["schemas"][addition["schema"]]["fields"]
+        fields[:] = [field for field in fields if field["name"] != addition["field"]["name"]]
+        names = [field["name"] for field in fields]
+        fields.insert(names.index(addition["after"]) + 1, addition["field"])
+    return facts
+
+
 def write(facts: dict[str, Any]) -> str:
     """Facts as text: one operation or field a line, so that a change reads well."""
     lines = ["{", f'  "source": {json.dumps(facts["source"])},', '  "operations": [']
