@@ -78,8 +78,8 @@ def test_tls_works_in_both_styles_and_verifies_the_certificate(tmp_path: Path) -
             stranger.bind("n").get("key")
 
 
-@pytest.mark.filterwarnings("error")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # asyncio warns of loops that end so
+# asyncio warns of loops that end so, in this test and in those before it; of two marks, the upper one would win.
+@pytest.mark.filterwarnings("error", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_connections_of_closed_loops_do_not_accumulate(server: RedisServer) -> None:
     storage = RedisStorage(server.url)
 
