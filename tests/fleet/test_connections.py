@@ -89,7 +89,7 @@ def test_leaving_that_hangs_does_not_hold_up_the_joining(
 def test_user_who_is_left_before_the_first_connection_is_open_is_not_among_the_users(
     webex_cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is posted until then is owed to nobody: who waits for `users` must not be told too soon."""
+    """Messages posted before the first connection are not delivered, so `users` must not list the user earlier."""
     ensure, detach = UserConnection.ensure, UserConnection.detach
 
     async def main() -> None:

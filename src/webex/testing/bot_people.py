@@ -85,7 +85,7 @@ class AsyncSpeaker:
         return await self._test.does(self.client.messages.update(message.id, room_id=room_id, markdown=text))
 
     async def reacts(self, message: Message, name: str = "thumbsup") -> Exchange:
-        """React to a message. A bot hears of it in process, by socket and by fleet; there are no such webhooks."""
+        """React to a message. The bot receives it with every door but webhooks: Webex has none for reactions."""
         return await self._test.react(self, message, name)
 
     async def unreacts(self, message: Message, name: str = "thumbsup") -> Exchange:
@@ -164,7 +164,7 @@ class Speaker:
         return self._test.run(self.asynchronous.edits(message, text))
 
     def reacts(self, message: Message, name: str = "thumbsup") -> Exchange:
-        """React to a message. A bot hears of it in process, by socket and by fleet; there are no such webhooks."""
+        """React to a message. The bot receives it with every door but webhooks: Webex has none for reactions."""
         return self._test.run(self.asynchronous.reacts(message, name))
 
     def unreacts(self, message: Message, name: str = "thumbsup") -> Exchange:

@@ -8,8 +8,8 @@ for (const level of ['log', 'info', 'warn', 'error', 'debug', 'trace']) console[
 let checks = 0;
 const done = [];
 const failed = [];
-// `webex` 2 looks up a message that it hears of; where the story has deleted it meanwhile, the client leaves that
-// refusal unhandled.
+// `webex` 2 fetches a message when an event names it. If the story has deleted the message by then, the client
+// leaves the 404 unhandled.
 const gone = (error) => error && error.statusCode === 404 && String(error.message).startsWith('Unable to get message.');
 process.on('unhandledRejection', (error) => {
   if (!gone(error)) failed.push(`unhandled: ${error && error.stack}`);
