@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from webex.errors import ConfigurationError, StorageError
 from webex.extras import needed_by
+from webex.runtime.answers import LATE
 from webex.runtime.cancellation import heeding
 from webex.storage.per_loop import PerLoop, PerProcess
 from webex.storage.redis_notifications import subscribed
@@ -182,13 +183,19 @@ def open_client(address: Address, *, asynchronous: bool, timeout: float, max_con
                 address.sentinels,
                 sentinel_kwargs={"socket_timeout": timeout, "socket_connect_timeout": timeout, **login},
             )
-            return sentinel.master_for(address.service, **options)
-        pool = kind.BlockingConnectionPool.from_url(
-            address.url, max_connections=max_connections, timeout=timeout, **options
-        )
+            client = sentinel.master_for(address.service, **options)
+        else:
+            pool = kind.BlockingConnectionPool.from_url(
+                address.url, max_connections=max_connections, timeout=timeout, **options
+            )
+            client = kind.Redis(connection_pool=pool)
     except (ValueError, TypeError):
         raise _not_understood(address) from None
-    return kind.Redis(connection_pool=pool)
+    if asynchronous:  # a blocking socket gives what has come, however late
+        from webex.storage.redis_patience import read_answers_late
+
+        read_answers_late(client)
+    return client
 
 
 def check_client(client: Any, address: Address) -> None:
@@ -361,7 +368,9 @@ class Server:
 
     async def _tried(self, send: Callable[[], Any], *, again: bool = False, refusals: bool = False) -> Any:
         give_up: float | None = None
+        stood_still = False
         while True:
+            began = time.monotonic()
             try:
                 work = settle(send())
                 return await (work if self._blocking else heeding(work))
@@ -374,6 +383,9 @@ class Server:
                     if now < give_up:
                         await self._pause(_PAUSE)
                         continue
+                if not stood_still and _is_pool_empty(error) and time.monotonic() > began + self._timeout + LATE:
+                    stood_still = True  # this process, and with it those that have the connections
+                    continue
                 if not again or not _is_kind(error, "ConnectionError"):
                     raise self._typed(error) from _harmless(error)
                 again = False
@@ -389,7 +401,7 @@ class Server:
         if isinstance(error, StorageError | ConfigurationError):
             return error
         text = str(error)
-        if _is_kind(error, "ConnectionError") and "No connection available" in text:
+        if _is_pool_empty(error):
             return StorageError(f"Redis at {self.shown} has no connection left for us: raise max_connections")
         for kinds, reason in _REASONS:
             if _is_kind(error, *kinds):
@@ -397,6 +409,11 @@ class Server:
         code = text.partition(" ")[0]
         told = code if code.isalpha() and code.isupper() else type(error).__name__
         return StorageError(f"Redis at {self.shown} refused a command ({told})")
+
+
+def _is_pool_empty(error: Exception) -> bool:
+    """Whether no connection of the pool became free in time: nothing was sent."""
+    return _is_kind(error, "ConnectionError") and "No connection available" in str(error)
 
 
 def _text(value: Any) -> str:

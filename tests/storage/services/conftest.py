@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import time
 from collections.abc import Iterator
 
 import psycopg
@@ -62,19 +63,30 @@ def schema(postgres_url: str) -> Iterator[str]:
 
 
 def cut_postgres(url: str, condition: str, *values: str) -> None:
-    """Cut the connections for which the condition on `pg_stat_activity` holds, and no others."""
-    query = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {condition}"
+    """Cut the connections for which the condition on `pg_stat_activity` holds, and no others; wait until they end."""
+    query = (
+        f"SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {condition}"
+    )
     with psycopg.connect(url, autocommit=True, application_name="") as connection:
         connection.execute(query, values)  # type: ignore[arg-type]  # the text is the test's own
 
 
 def cut_mariadb(address: tuple[str, int], database: str) -> None:
-    """Cut the connections to this database."""
+    """Cut the connections to this database, and wait until they have ended: the server kills them a little later."""
+    there = "SELECT id FROM information_schema.processlist WHERE db = %s"
     with pymysql.connect(host=address[0], port=address[1], user="root") as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (database,))
-        for (number,) in cursor.fetchall():
+        cursor.execute(there, (database,))
+        killed = {int(number) for (number,) in cursor.fetchall()}
+        for number in killed:
             with contextlib.suppress(pymysql.Error):  # it ended by itself meanwhile
-                cursor.execute(f"KILL CONNECTION {int(number)}")
+                cursor.execute(f"KILL CONNECTION {number}")
+        give_up = time.monotonic() + 30
+        while time.monotonic() < give_up:
+            cursor.execute(there, (database,))
+            if killed.isdisjoint(int(number) for (number,) in cursor.fetchall()):
+                return
+            time.sleep(0.01)
+    raise AssertionError("connections that were killed did not end")
 
 
 def drop_schema(url: str, name: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import gc
 import ipaddress
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,5 +113,28 @@ def test_cancelled_call_ends_as_cancelled(redis_url: str, prefix: str) -> None:
                 cancelled = call.cancel()  # False when it has ended already
                 await asyncio.wait({call})
                 assert call.cancelled() == cancelled
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("stood_still", "connections"), [(0.6, 50), (2.0, 50), (2.0, 2)])
+def test_answers_that_came_while_the_process_stood_still_are_read(
+    server: RedisServer, stood_still: float, connections: int
+) -> None:
+    """A suspended machine finds the answers in its sockets, though their time is over."""
+    keys = [f"key{number}" for number in range(8)]
+
+    async def main() -> None:
+        async with RedisStorage(server.url, timeout=0.5, max_connections=connections) as storage:
+            binding = storage.bind_async("n")
+            await asyncio.gather(*(binding.put(key, key) for key in keys))
+            with redis.Redis(port=server.port) as client:
+                client.client_pause(200)  # milliseconds without an answer
+            calls = [asyncio.ensure_future(binding.get(key)) for key in keys]
+            leasing = asyncio.ensure_future(binding.try_lease("key", 60))
+            await asyncio.sleep(0.05)
+            time.sleep(stood_still)  # as if it were stopped
+            assert await asyncio.gather(*calls) == keys
+            assert await leasing is not None
 
     asyncio.run(main())
